@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * types.h - words that engine, device and gate share
+ */
+#ifndef SLICE_TYPES_H
+#define SLICE_TYPES_H
+
+#include "qemu/osdep.h"
+
+typedef struct SliceStore SliceStore;   /* the engine, -object slice-store */
+
+typedef struct SliceId {
+    uint64_t incarnation;
+    uint64_t counter;
+} SliceId;
+
+/**
+ * SliceFlow: a connection's addresses, the guest's side first
+ * @family: 4 or 6
+ * @protocol: 6 (TCP)
+ * @local_port, @remote_port: network order
+ * @local, @remote: network order; IPv4 in the first 4 bytes, the rest zero
+ *
+ * No padding: may be hashed and compared as bytes.
+ */
+typedef struct SliceFlow {
+    uint8_t family;
+    uint8_t protocol;
+    uint8_t rsvd[2];
+    uint16_t local_port;
+    uint16_t remote_port;
+    uint8_t local[16];
+    uint8_t remote[16];
+} SliceFlow;
+
+#endif /* SLICE_TYPES_H */
