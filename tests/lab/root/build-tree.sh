@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# build-tree.sh - build this project's programs within the private root
+#
+# usage: build-tree.sh plain|fuzz
+#
+#   plain   all of it with gcc into $SLICE_BUILD, a warning is an error
+#   fuzz    the fuzzers with clang and sanitizers into $SLICE_CACHE/build-fuzz
+set -euo pipefail
+
+options=(-Dwerror=true -Dovs_prefix="$SLICE_OVS" -Dqemu_prefix="$SLICE_QEMU")
+build=$SLICE_BUILD
+export CC='ccache gcc'
+if [[ $1 == fuzz ]]; then
+	build=$SLICE_CACHE/build-fuzz
+	options+=(-Dfuzz=true -Db_lundef=false '-Db_sanitize=address,undefined')
+	CC='ccache clang'
+fi
+
+# A build directory of another tree, root or set of options is made anew.
+made="$SLICE_TOP ${options[*]} in $(readlink "$SLICE_CACHE/root/current")"
+if [[ ! -f $build/build.ninja || ! -f $build/.made || $(<"$build/.made") != "$made" ]]; then
+	rm -rf "$build"
+	meson setup "$build" "$SLICE_TOP" "${options[@]}"
+	echo "$made" >"$build/.made"
+fi
+ninja -C "$build" -j "$SLICE_JOBS"
