@@ -11,8 +11,18 @@
  * of enum slice_state and calls the operations below: by rank, lowest first,
  * when it freezes, unplugs or plugs; highest first when it undoes.
  *
- * Locks: registry.c says which; all operations below except @why run in
- * process context without any registry lock held, one at a time for a slice.
+ * Locks: registry.h says which; all operations below except @why,
+ * @memory_bytes and @release run in process context without any registry lock
+ * held, one at a time for a slice.  @why and @memory_bytes may be called with
+ * slice_registry_lock held, so they must not call back into the registry or
+ * take a lock that is held around such a call (a socket's).
+ *
+ * One capsule object lives through an abort: @unplug, then @plug of the same
+ * object from the kept image, then @open.  So once @unplug has returned 0 what
+ * is left of the old state (tcp: the disconnected socket and its later close)
+ * must not touch the capsule any more, above all not remove it.  After @unplug
+ * the capsule ends with @forget and slice_capsule_remove() by plug.c, or lives
+ * on by @plug; after @discard plug.c removes it too.
  */
 #ifndef SLICE_CAPSULE_H
 #define SLICE_CAPSULE_H
@@ -47,6 +57,8 @@ struct slice_image_reader;
  * @discard: undo @plug, silently.
  * @forget: the image of an unplugged capsule is no longer needed (it lives
  *	elsewhere); the capsule is about to be released.  Optional.
+ * @memory_bytes: pages in use, for the record.  Any context, must not sleep.
+ *	Optional: 0.
  * @get_handle: a descriptor installed in current (tcp) or the layer's handle.
  * @release: last reference of the capsule went; free capsule->priv.
  */
@@ -66,6 +78,7 @@ struct slice_layer_ops {
 	void (*open)(struct slice_capsule *capsule);
 	void (*discard)(struct slice_capsule *capsule);
 	void (*forget)(struct slice_capsule *capsule);
+	u64 (*memory_bytes)(struct slice_capsule *capsule);
 	int (*get_handle)(struct slice_capsule *capsule, u64 *ret_handle);
 	void (*release)(struct slice_capsule *capsule);
 };
@@ -75,7 +88,9 @@ struct slice_layer_ops {
  *
  * slice_capsule_create() works in any context that may take a spinlock with
  * GFP_ATOMIC memory: tcp calls it from the handshake's softirq.  The capsule
- * has the id before it can be found.  Returns ERR_PTR: -ENOMEM, -ENOSPC.
+ * has the id before it can be found.  Its first reference is the registry's:
+ * the caller borrows it until slice_capsule_remove().  Returns ERR_PTR: -ENOMEM,
+ * -ENOSPC.
  * slice_capsule_remove() makes it unfindable, drops its dependencies and the
  * registry's reference; any context.  Slices change are told to the device
  * later, from a work item.

@@ -20,6 +20,10 @@
 struct page;
 struct slice_image;
 
+/* Records before END that a writer makes and a reader takes: bounds what a
+ * hostile image can cost; a whole image of page-long runs stays below it. */
+#define SLICE_IMAGE_RECORDS_MAX	(1u << 17)
+
 /* ---- writing ---- */
 struct slice_image *slice_image_new(struct slice_id slice);
 void slice_image_free(struct slice_image *image);
@@ -53,6 +57,8 @@ struct slice_image_reader {
 	u32 n_deps;
 	const struct slice_image_capsule **capsules;	/* n_capsules */
 	const struct slice_image_dep **deps;		/* n_deps */
+	u32 n_state;
+	const struct slice_image_record **state;	/* n_state, in order */
 };
 /* Checks everything of the format: -EPROTO (malformed), -ENOMEM, -EPROTONOSUPPORT
  * (compat).  @data (vmalloc'ed, 8-aligned) stays the caller's and must outlive
