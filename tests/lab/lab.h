@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * lab.h - hosts, VMs, switches, clients and captures for tests and the demo
+ *
+ * The one place that knows how these things start.  A lab lives in the private
+ * root's `lab` mode: in network, PID and mount namespaces of its own, with
+ * nothing in them.  All that a lab starts ends with it, also when the program
+ * that made it is killed.
+ *
+ *      client cl1 ──┐                     ┌── tap web1-svc ── eth0 ┐
+ *      (netns)      ├── br0, the service ─┤                        ├ VM web1
+ *      client cl2 ──┘   network           │  ┌─ tap web1-own ─ eth1┘
+ *                                         │  │
+ *                                         ├──┼─ ... VM web2
+ *                                            │
+ *      the lab itself, 10.78.0.1 ─── br1 ────┘   the VMs' own addresses
+ *
+ * br0 is a userspace bridge without any rule until sliced (or a test) installs
+ * some; br1 is an ordinary learning switch.  All VMs have the same MAC and IP
+ * on eth0.
+ *
+ * Calls block, with deadlines in milliseconds; they are not thread-safe except
+ * where it is said.  After a failure the lab stands as before, with *error set.
+ *
+ * Below: libvirt, Open vSwitch, tcpdump.  Above: tests/vm, tests/demo, slice-lab.
+ */
+#ifndef SLICE_TESTS_LAB_H
+#define SLICE_TESTS_LAB_H
+
+#include <stdbool.h>
+
+#include <gio/gio.h>
+#include <json-glib/json-glib.h>
+
+#define LAB_CLUSTER_NAME "web"
+#define LAB_CLUSTER_ADDRESS "10.77.0.10"
+#define LAB_CLUSTER_MAC "52:54:00:77:00:10"
+#define LAB_CLIENT_NETWORK "10.77.0.0/24"
+#define LAB_SERVICE_BRIDGE "br0"
+#define LAB_OWN_BRIDGE "br1"
+#define LAB_OWN_ADDRESS "10.78.0.1"
+
+#define LAB_ERROR (lab_error_quark())
+GQuark lab_error_quark(void);
+
+typedef enum LabError {
+    LAB_ERROR_FAILED,
+    LAB_ERROR_TIMEOUT,
+    LAB_ERROR_MISSING,          /* something has not been built */
+} LabError;
+
+typedef struct Lab Lab;
+typedef struct LabHost LabHost;
+typedef struct LabVm LabVm;
+typedef struct LabClient LabClient;
+typedef struct LabCapture LabCapture;
+typedef struct LabQmp LabQmp;
+
+/* ---- the lab (lab.c) ---- */
+
+/**
+ * lab_new: start the switch, find out about KVM
+ * @name: directory below $SLICE_CACHE/lab, emptied first
+ *
+ * Returns NULL where something that it needs is not built or does not start.
+ */
+Lab *lab_new(const char *name, GError **error);
+
+/** lab_free: end all that was started; accepts NULL. */
+void lab_free(Lab *lab);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Lab, lab_free)
+
+/** lab_dir: where logs, captures and saved VMs are; on disk, stays behind. */
+const char *lab_dir(Lab *lab);
+/** lab_run_dir: where sockets are; short, gone with the lab's namespace. */
+const char *lab_run_dir(Lab *lab);
+/** lab_acceleration: "kvm" if a guest really ran under it, else "tcg". */
+const char *lab_acceleration(Lab *lab);
+/** lab_has_slices: has the QEMU that was built the devices of ours? */
+bool lab_has_slices(Lab *lab);
+/** lab_kernel: release of a guest kernel, @index 0 or 1; NULL past the last. */
+const char *lab_kernel(Lab *lab, unsigned int index);
+
+/**
+ * lab_command: run a program to its end
+ * @client: in whose network namespace, or NULL for the lab's
+ * @ret_output: (nullable): its standard output
+ *
+ * Fails, with its standard error in the message, where it exits nonzero.
+ */
+bool lab_command(Lab *lab, LabClient *client, const char *const *argv,
+                 char **ret_output, GError **error);
+
+/**
+ * lab_spawn: start a program that lives until the lab ends or lab_stop
+ * @log: name of a file in the lab's directory for its output
+ */
+GPid lab_spawn(Lab *lab, LabClient *client, const char *const *argv,
+               const char *log, GError **error);
+/** lab_stop: send @signal_number, wait for its end; returns the wait status. */
+int lab_stop(Lab *lab, GPid pid, int signal_number);
+
+/** lab_wait_socket: wait until something listens on a unix socket. */
+bool lab_wait_socket(const char *path, unsigned int timeout_ms, GError **error);
+
+/* ---- the service network (switch.c) ---- */
+
+/** lab_switch_flow: one rule on the service bridge, in ovs-ofctl's words. */
+bool lab_switch_flow(Lab *lab, const char *flow, GError **error);
+/** lab_switch_steer: a minimal switch for tests without sliced: ARP and all
+ *  clients to one VM, that VM to all clients. */
+bool lab_switch_steer(Lab *lab, LabVm *vm, GError **error);
+/** lab_switch_dump: the service bridge's flow table, for records. */
+char *lab_switch_dump(Lab *lab, GError **error);
+
+/* ---- hosts (host.c) ---- */
+
+/** lab_host_new: a libvirtd with directories, processes and /run of its own. */
+LabHost *lab_host_new(Lab *lab, const char *name, GError **error);
+const char *lab_host_uri(LabHost *host);
+
+/* ---- VMs (vm.c; domain.c has the XML) ---- */
+
+/**
+ * struct LabVmSpec - what a VM is
+ * @name: of the domain; at most 10 characters
+ * @number: 1 .. 99; gives the own address and port numbers
+ * @kernel: index for lab_kernel()
+ * @slices: with slice-store, gate and device; else an ordinary VM
+ * @plain: do not load slice.ko
+ * @service_address: of eth0, or NULL for the cluster's
+ * @memory_mb: 0 for the default of 256
+ */
+typedef struct LabVmSpec {
+    const char *name;
+    unsigned int number;
+    unsigned int kernel;
+    bool slices;
+    bool plain;
+    const char *service_address;
+    unsigned int memory_mb;
+} LabVmSpec;
+
+/** lab_vm_new: define the domain; it does not run yet. */
+LabVm *lab_vm_new(LabHost *host, const LabVmSpec *spec, GError **error);
+/** lab_vm_boot: start it and return at once; see lab_vm_wait_up. */
+bool lab_vm_boot(LabVm *vm, GError **error);
+/** lab_vm_wait_up: until Apache and PHP run in it. */
+bool lab_vm_wait_up(LabVm *vm, unsigned int timeout_ms, GError **error);
+/** lab_vm_save: write it to disk as it is now; it does not run afterwards. */
+bool lab_vm_save(LabVm *vm, GError **error);
+/** lab_vm_restore: run it from where it was saved, ending one that runs. */
+bool lab_vm_restore(LabVm *vm, GError **error);
+/** lab_vm_destroy: end it at once, as by pulling the plug. */
+bool lab_vm_destroy(LabVm *vm, GError **error);
+
+const char *lab_vm_name(LabVm *vm);
+const char *lab_vm_own_address(LabVm *vm);
+/** lab_vm_service_port: its port on the service bridge. */
+const char *lab_vm_service_port(LabVm *vm);
+
+/** lab_vm_qmp: its own QMP socket, connected on first use; NULL on failure. */
+LabQmp *lab_vm_qmp(LabVm *vm, GError **error);
+
+/**
+ * lab_vm_run: run a program in the guest to its end
+ * @input: (nullable): its standard input
+ * @ret_output: (nullable): standard output and error, in the order they came
+ * @ret_status: (nullable): wait status; where NULL, a nonzero one is an error
+ */
+bool lab_vm_run(LabVm *vm, const char *const *argv, const char *input,
+                unsigned int timeout_ms, char **ret_output, int *ret_status,
+                GError **error);
+/** lab_vm_shell: lab_vm_run of `sh -c`; returns the output. */
+char *lab_vm_shell(LabVm *vm, const char *script, GError **error);
+
+/* ---- QMP (qmp.c) ---- */
+
+LabQmp *lab_qmp_new(const char *path, unsigned int timeout_ms, GError **error);
+void lab_qmp_free(LabQmp *qmp);
+/**
+ * lab_qmp_execute: one command
+ * @arguments: JSON text of an object, or NULL
+ *
+ * Returns its "return" value; an error answer becomes *error.
+ */
+JsonNode *lab_qmp_execute(LabQmp *qmp, const char *command, const char *arguments,
+                          GError **error);
+/** lab_qmp_wait_event: the next event @name not yet returned. */
+JsonObject *lab_qmp_wait_event(LabQmp *qmp, const char *name,
+                               unsigned int timeout_ms, GError **error);
+
+/* ---- clients and captures (client.c) ---- */
+
+/** lab_client_new: a network namespace with 10.77.0.<100 + number>. */
+LabClient *lab_client_new(Lab *lab, unsigned int number, GError **error);
+const char *lab_client_name(LabClient *client);
+const char *lab_client_address(LabClient *client);
+/** lab_client_port: its port on the service bridge. */
+const char *lab_client_port(LabClient *client);
+/** lab_client_socket: a TCP socket in the client's namespace; thread-safe. */
+int lab_client_socket(LabClient *client, GError **error);
+/** lab_client_netns: descriptor of its namespace, borrowed. */
+int lab_client_netns(LabClient *client);
+
+/**
+ * lab_capture_new: record TCP packets from now on
+ * @client: at whose interface, or NULL for @interface of the lab
+ * @file: path of the pcap file
+ */
+LabCapture *lab_capture_new(Lab *lab, LabClient *client, const char *interface,
+                            const char *file, GError **error);
+/** lab_capture_stop: returns when the file is whole; accepts NULL. */
+bool lab_capture_stop(LabCapture *capture, GError **error);
+
+/* ---- sliced (sliced.c) ---- */
+
+/** lab_sliced_start: with the lab's bridge and @host's domains; ready on return. */
+bool lab_sliced_start(Lab *lab, LabHost *host, GError **error);
+bool lab_sliced_stop(Lab *lab, int signal_number, GError **error);
+
+/**
+ * lab_slicectl: run slicectl
+ * @ret_output: (nullable): standard output
+ * @ret_status: (nullable): exit status; where NULL, a nonzero one is an error
+ */
+bool lab_slicectl(Lab *lab, const char *const *args, char **ret_output,
+                  int *ret_status, GError **error);
+
+#endif /* SLICE_TESTS_LAB_H */

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sliced.c - the orchestrator in the lab, and its command line
+ *
+ * sliced runs in the lab's own namespaces, beside the hosts, with its socket
+ * where slicectl looks for it.
+ */
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define SLICED_DIR "/etc/slice"
+#define SLICED_SOCKET "/run/slice/sliced.sock"
+
+static char *built(Lab *lab, const char *program, GError **error)
+{
+    g_autofree char *path = g_build_filename(lab->build, "orchestrator", program, NULL);
+
+    if (access(path, X_OK)) {
+        g_set_error(error, LAB_ERROR, LAB_ERROR_MISSING, "%s has not been built", path);
+        return NULL;
+    }
+    return g_steal_pointer(&path);
+}
+
+static bool write_configuration(Lab *lab, LabHost *host, GError **error)
+{
+    g_autofree char *store = g_build_filename(lab->dir, "sliced.db", NULL);
+    g_autofree char *text = g_strdup_printf(
+        "[cluster]\n"
+        "name=" LAB_CLUSTER_NAME "\n"
+        "address=" LAB_CLUSTER_ADDRESS "\n"
+        "mac=" LAB_CLUSTER_MAC "\n"
+        "[bridge]\n"
+        "name=" LAB_SERVICE_BRIDGE "\n"
+        "openflow=unix:/run/openvswitch/" LAB_SERVICE_BRIDGE ".mgmt\n"
+        "[libvirt]\n"
+        "uris=%s\n"
+        "[sliced]\n"
+        "socket=" SLICED_SOCKET "\n"
+        "store=%s\n", host->uri, store);
+
+    g_mkdir_with_parents(SLICED_DIR, 0755);
+    g_mkdir_with_parents("/run/slice", 0755);
+    return g_file_set_contents(SLICED_DIR "/sliced.conf", text, -1, error);
+}
+
+bool lab_sliced_start(Lab *lab, LabHost *host, GError **error)
+{
+    g_autofree char *program = built(lab, "daemon/sliced", error);
+    const char *argv[] = { program, "--config", SLICED_DIR "/sliced.conf", NULL };
+
+    if (!program || !write_configuration(lab, host, error)) {
+        return false;
+    }
+    unlink(SLICED_SOCKET);
+    lab->sliced = lab_spawn(lab, NULL, argv, "sliced.log", error);
+    return lab->sliced && lab_wait_socket(SLICED_SOCKET, LAB_TIMEOUT_MS, error);
+}
+
+bool lab_sliced_stop(Lab *lab, int signal_number, GError **error)
+{
+    int status = lab_stop(lab, lab->sliced, signal_number);
+
+    lab->sliced = 0;
+    return signal_number == SIGKILL || g_spawn_check_wait_status(status, error);
+}
+
+bool lab_slicectl(Lab *lab, const char *const *args, char **ret_output,
+                  int *ret_status, GError **error)
+{
+    g_autofree char *program = built(lab, "cli/slicectl", error);
+    g_autofree char *output = NULL, *errors = NULL;
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    g_autoptr(GError) cause = NULL;
+    int status;
+
+    if (!program) {
+        return false;
+    }
+    g_ptr_array_add(argv, program);
+    for (; *args; args++) {
+        g_ptr_array_add(argv, (char *)*args);
+    }
+    g_ptr_array_add(argv, NULL);
+    if (!g_spawn_sync(NULL, (char **)argv->pdata, NULL, 0, NULL, NULL, &output, &errors, &status,
+                      error)) {
+        return false;
+    }
+    if (ret_status) {
+        *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    } else if (!g_spawn_check_wait_status(status, &cause)) {
+        g_autofree char *line = g_strjoinv(" ", (char **)argv->pdata);
+
+        g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "%s: %s: %s", line, cause->message,
+                    g_strstrip(errors));
+        return false;
+    }
+    if (ret_output) {
+        *ret_output = g_steal_pointer(&output);
+    }
+    return true;
+}

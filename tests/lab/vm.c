@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * vm.c - a VM of the lab: one libvirt domain, its hand, its QMP socket
+ *
+ * A suite boots its VMs once and saves them; each test restores them, which
+ * takes a quarter of the time and starts from the same state.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define LAB_STREAM_PORT 7700
+
+struct LabVm {
+    LabHost *host;
+    LabVmSpec spec;
+    char *name;
+    char *service_port, *own_port, *own_address;
+    char *hand_socket, *agent_socket, *qmp_socket, *lab_qmp_socket;
+    char *saved;                /* path; there only after lab_vm_save */
+    virDomainPtr domain;
+    LabHand *hand;
+    LabQmp *qmp;
+};
+
+static bool fail(LabVm *vm, const char *what, GError **error)
+{
+    g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "%s %s: %s", what, vm->name,
+                virGetLastErrorMessage());
+    return false;
+}
+
+static char *socket_path(LabVm *vm, const char *kind)
+{
+    return g_strdup_printf("%s/%s.%s", vm->host->lab->run_dir, vm->name, kind);
+}
+
+static char *make_xml(LabVm *vm)
+{
+    Lab *lab = vm->host->lab;
+    const char *release = lab_kernel(lab, vm->spec.kernel);
+    g_autofree char *kernel = g_strdup_printf("%s/kernels/%s/vmlinuz", lab->image, release);
+    g_autofree char *initramfs = g_strdup_printf("%s/kernels/%s/initramfs", lab->image, release);
+    g_autofree char *debian = g_build_filename(lab->dir, "debian.erofs", NULL);
+    g_autofree char *product = g_build_filename(lab->dir, "product.erofs", NULL);
+    g_autofree char *console = g_strdup_printf("%s/%s.console", lab->dir, vm->name);
+    LabDomain domain = {
+        .spec = vm->spec,
+        .type = lab->kvm ? "kvm" : "qemu",
+        .emulator = lab->emulator,
+        .kernel = kernel,
+        .initramfs = initramfs,
+        .debian = debian,
+        .product = product,
+        .console_log = console,
+        .hand_socket = vm->hand_socket,
+        .agent_socket = vm->agent_socket,
+        .qmp_socket = vm->qmp_socket,
+        .lab_qmp_socket = vm->lab_qmp_socket,
+        .stream_port = LAB_STREAM_PORT + vm->spec.number,
+        .service_port = vm->service_port,
+        .own_port = vm->own_port,
+        .own_address = vm->own_address,
+    };
+
+    domain.spec.name = vm->name;
+    return lab_domain_xml(&domain);
+}
+
+LabVm *lab_vm_new(LabHost *host, const LabVmSpec *spec, GError **error)
+{
+    g_autofree char *xml = NULL, *record = NULL;
+    LabVm *vm;
+
+    if (!lab_kernel(host->lab, spec->kernel)) {
+        g_set_error(error, LAB_ERROR, LAB_ERROR_MISSING, "there is no guest kernel number %u",
+                    spec->kernel);
+        return NULL;
+    }
+    if (spec->slices && !host->lab->has_slices) {
+        g_set_error(error, LAB_ERROR, LAB_ERROR_MISSING, "%s has no slice devices",
+                    host->lab->emulator);
+        return NULL;
+    }
+    vm = g_new0(LabVm, 1);
+    vm->host = host;
+    vm->spec = *spec;
+    vm->name = g_strdup(spec->name);
+    vm->spec.name = vm->name;
+    vm->service_port = g_strdup_printf("%s-svc", vm->name);
+    vm->own_port = g_strdup_printf("%s-own", vm->name);
+    vm->own_address = g_strdup_printf("10.78.0.%u", 10 + spec->number);
+    vm->hand_socket = socket_path(vm, "hand");
+    vm->agent_socket = socket_path(vm, "agent");
+    vm->qmp_socket = socket_path(vm, "qmp");
+    vm->lab_qmp_socket = socket_path(vm, "lab-qmp");
+    vm->saved = g_strdup_printf("%s/%s.saved", host->lab->dir, vm->name);
+    g_ptr_array_add(host->vms, vm);
+
+    xml = make_xml(vm);
+    record = g_strdup_printf("%s/%s.xml", host->lab->dir, vm->name);
+    g_file_set_contents(record, xml, -1, NULL);
+    vm->domain = virDomainDefineXML(host->connection, xml);
+    if (!vm->domain) {
+        fail(vm, "defining", error);
+        return NULL;
+    }
+    return vm;
+}
+
+void lab_vm_hang_up(LabVm *vm)
+{
+    g_clear_pointer(&vm->hand, lab_hand_free);
+    g_clear_pointer(&vm->qmp, lab_qmp_free);
+}
+
+void lab_vm_free(LabVm *vm)
+{
+    lab_vm_hang_up(vm);
+    if (vm->domain) {
+        virDomainDestroy(vm->domain);
+        virDomainFree(vm->domain);
+    }
+    g_free(vm->name);
+    g_free(vm->service_port);
+    g_free(vm->own_port);
+    g_free(vm->own_address);
+    g_free(vm->hand_socket);
+    g_free(vm->agent_socket);
+    g_free(vm->qmp_socket);
+    g_free(vm->lab_qmp_socket);
+    g_free(vm->saved);
+    g_free(vm);
+}
+
+bool lab_vm_boot(LabVm *vm, GError **error)
+{
+    return virDomainCreate(vm->domain) == 0 || fail(vm, "starting", error);
+}
+
+static LabHand *get_hand(LabVm *vm, unsigned int timeout_ms, GError **error)
+{
+    if (!vm->hand) {
+        vm->hand = lab_hand_new(vm->hand_socket, timeout_ms, error);
+        if (!vm->hand) {
+            g_prefix_error(error, "VM %s (its console is in %s): ", vm->name,
+                           vm->host->lab->dir);
+        }
+    }
+    return vm->hand;
+}
+
+/* The guest's init starts the hand when everything else has been started. */
+bool lab_vm_wait_up(LabVm *vm, unsigned int timeout_ms, GError **error)
+{
+    return get_hand(vm, timeout_ms, error) != NULL;
+}
+
+bool lab_vm_save(LabVm *vm, GError **error)
+{
+    lab_vm_hang_up(vm);
+    unlink(vm->saved);
+    return virDomainSaveFlags(vm->domain, vm->saved, NULL, 0) == 0 || fail(vm, "saving", error);
+}
+
+bool lab_vm_restore(LabVm *vm, GError **error)
+{
+    lab_vm_hang_up(vm);
+    if (virDomainIsActive(vm->domain) == 1 && virDomainDestroy(vm->domain)) {
+        return fail(vm, "ending", error);
+    }
+    if (virDomainRestoreFlags(vm->host->connection, vm->saved, NULL, VIR_DOMAIN_SAVE_RUNNING)) {
+        return fail(vm, "restoring", error);
+    }
+    return lab_vm_wait_up(vm, LAB_TIMEOUT_MS, error);
+}
+
+bool lab_vm_destroy(LabVm *vm, GError **error)
+{
+    lab_vm_hang_up(vm);
+    return virDomainDestroy(vm->domain) == 0 || fail(vm, "ending", error);
+}
+
+const char *lab_vm_name(LabVm *vm)
+{
+    return vm->name;
+}
+
+const char *lab_vm_own_address(LabVm *vm)
+{
+    return vm->own_address;
+}
+
+const char *lab_vm_service_port(LabVm *vm)
+{
+    return vm->service_port;
+}
+
+LabQmp *lab_vm_qmp(LabVm *vm, GError **error)
+{
+    if (!vm->qmp) {
+        vm->qmp = lab_qmp_new(vm->lab_qmp_socket, LAB_TIMEOUT_MS, error);
+    }
+    return vm->qmp;
+}
+
+bool lab_vm_run(LabVm *vm, const char *const *argv, const char *input,
+                unsigned int timeout_ms, char **ret_output, int *ret_status,
+                GError **error)
+{
+    g_autofree char *output = NULL;
+    int status;
+
+    if (!get_hand(vm, LAB_TIMEOUT_MS, error)) {
+        return false;
+    }
+    if (!lab_hand_run(vm->hand, argv, input, timeout_ms, &output, &status, error)) {
+        g_prefix_error(error, "VM %s: ", vm->name);
+        return false;
+    }
+    if (ret_status) {
+        *ret_status = status;
+    } else if (status) {
+        g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "VM %s: %s ended with status 0x%x: %s",
+                    vm->name, argv[0], status, g_strstrip(output));
+        return false;
+    }
+    if (ret_output) {
+        *ret_output = g_steal_pointer(&output);
+    }
+    return true;
+}
+
+char *lab_vm_shell(LabVm *vm, const char *script, GError **error)
+{
+    const char *argv[] = { "sh", "-c", script, NULL };
+    char *output = NULL;
+
+    lab_vm_run(vm, argv, NULL, LAB_TIMEOUT_MS, &output, NULL, error);
+    return output;
+}
