@@ -127,7 +127,7 @@ find_mirror() {
 			MIRROR=$candidate
 			break
 		fi
-		reasons+=$'\n'"  $candidate: $(grep -m 1 -E '^(E|Err|W):' "$log" || tail -n 1 "$log")"
+		reasons+=$'\n'"  $candidate: $(grep -m 1 '^E:' "$log" || tail -n 1 "$log")"
 	done
 	[[ $MIRROR ]] || die "QEMU is built from trixie's source package, but no mirror with readable, signed trixie sources was found:$reasons
 Name another with SLICE_MIRROR=URL (the directory that holds dists/)."

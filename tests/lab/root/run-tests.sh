@@ -46,6 +46,7 @@ run_in() {
 	shift
 	mapfile -t list < <(names "$build")
 	if ((${#list[@]} == 0)); then
+		echo "== $group: no programs"
 		echo 0 0 0 >"$result"
 		return
 	fi

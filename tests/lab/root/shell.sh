@@ -3,7 +3,7 @@
 #
 # shell.sh - the inside of `run shell`: bring the demo cluster up, then a shell
 #
-# usage: shell.sh [COMMAND...]   (within the lab)
+# usage: shell.sh [COMMAND...]   (within the lab; joined and split as ssh does)
 #
 # tests/lab builds a program `slice-lab`; `slice-lab up` starts hosts, switch
 # and VMs and returns when they serve. They end with this shell.
@@ -17,7 +17,7 @@ else
 	echo "This tree has no slice-lab yet: an empty lab, no VMs." >&2
 fi
 if (($#)); then
-	exec "$@"
+	exec bash -c "$*"
 fi
 export PS1='slice-lab:\w# '
 exec bash --norc -i
