@@ -263,6 +263,9 @@ static int dispatch(struct fake *fake, unsigned long request, void *arg)
         ((struct slice_info *)arg)->incarnation = INCARNATION;
         return 0;
     case SLICE_IOC_LAYER:
+        if (((struct slice_layer *)arg)->flags & SLICE_LAYER_JOIN) {
+            return fake->has_layer ? 0 : -ENOENT;
+        }
         if (fake->has_layer) {
             return -EBUSY;
         }

@@ -1,0 +1,605 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * mod_slice.c - the hooks: when a connection gets its capsule, when a reference
+ * is taken and dropped
+ *
+ *	pre_connection		register, link to the tcp capsule
+ *	input filter		first byte of a request: take the reference
+ *	suspend_connection	parked with nothing buffered: drop it
+ *	pre_close_connection	a close is a request too: take it, or learn that
+ *				the connection has left
+ *	end of the pool		deregister
+ *
+ * Without a device the module says so once and does nothing else.
+ *
+ * Below: table.c, plug.c, listener.c.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apr_portable.h"
+#include "apr_strings.h"
+#include "ap_mpm.h"
+#include "ap_release.h"
+#include "http_connection.h"
+#include "http_core.h"
+#include "http_protocol.h"
+#include "http_request.h"
+#include "http_ssl.h"
+#include "mpm_common.h"
+#include "util_filter.h"
+
+#include "mod_slice.h"
+
+#define TAKEN_KEY "mod_slice taken"
+
+struct slice_child slice_child = { .stop_fd = -1 };
+
+static ap_filter_rec_t *input_filter_handle;
+
+/* ---- references ---- */
+
+/*
+ * Sleeps while the slice is frozen.  False: the connection lives elsewhere now,
+ * or, after an abort, in another conn_rec of this server.
+ */
+static bool take_reference(struct slice_session *session)
+{
+    int err;
+
+    do {
+        err = slice_get_ref(slice_child.opener, &session->capsule, 0);
+    } while (err == -EINTR);
+    if (err) {
+        return false;
+    }
+    if (slice_table_is_gone(session)) {
+        slice_put_ref(slice_child.opener, &session->capsule);
+        return false;
+    }
+    session->held = true;
+    return true;
+}
+
+static void drop_reference(conn_rec *c, struct slice_session *session)
+{
+    slice_record_write(session->memory, (uint32_t)c->keepalives,
+                       (uint16_t)c->local_addr->port);
+    session->held = false;
+    slice_put_ref(slice_child.opener, &session->capsule);
+}
+
+static struct slice_session *session_of(conn_rec *c)
+{
+    return ap_get_module_config(c->conn_config, &slice_module);
+}
+
+/* ---- a connection begins ---- */
+
+/*
+ * A reference that is never dropped.  The word needs no care at the end: it
+ * goes with the tcp capsule.
+ */
+static void pin(int fd)
+{
+    struct slice_capsule tcp;
+
+    if (!slice_get_id_by_fd(slice_child.opener, fd, &tcp)) {
+        slice_get_ref(slice_child.opener, &tcp, 0);
+    }
+}
+
+/*
+ * Link our capsule to the socket's.  Under a reference of the latter, so that
+ * it cannot leave meanwhile; while it is frozen it may not be linked, then we
+ * let go, wait for what comes, and try again.
+ */
+static int link_to_socket(struct slice_session *session, int fd)
+{
+    struct slice_capsule tcp;
+    int err = slice_get_id_by_fd(slice_child.opener, fd, &tcp);
+
+    while (!err) {
+        do {
+            err = slice_get_ref(slice_child.opener, &tcp, 0);
+        } while (err == -EINTR);
+        if (err) {
+            break;
+        }
+        err = slice_set_dep(slice_child.opener, &session->capsule.id, &tcp.id);
+        slice_put_ref(slice_child.opener, &tcp);
+        if (err != -EBUSY) {
+            break;
+        }
+        err = 0;
+    }
+    return err;
+}
+
+static struct slice_session *register_session(conn_rec *c, int fd)
+{
+    static uint32_t counter;
+    struct slice_session *session = calloc(1, sizeof(*session));
+    uint64_t handle = (uint64_t)getpid() << 32 |
+                      __atomic_add_fetch(&counter, 1, __ATOMIC_RELAXED);
+    void *memory;
+    int err;
+
+    if (!session) {
+        return NULL;
+    }
+    session->fd = -1;
+    session->phase = SLICE_PHASE_SERVED;
+    err = slice_register_capsule(slice_child.opener, handle, NULL, 0,
+                                 sizeof(struct slice_apache_record),
+                                 &session->capsule);
+    if (err) {
+        goto err_free;
+    }
+    err = slice_map(slice_child.opener, &session->capsule, &memory);
+    if (err) {
+        goto err_deregister;
+    }
+    session->memory = memory;
+    slice_record_write(session->memory, 0, (uint16_t)c->local_addr->port);
+    slice_table_add(session);
+    err = link_to_socket(session, fd);
+    if (err) {
+        goto err_release;
+    }
+    return session;
+
+err_release:
+    slice_table_release(session);
+    session = NULL;
+    goto err_log;
+err_deregister:
+    slice_deregister_capsule(slice_child.opener, &session->capsule.id);
+err_free:
+    free(session);
+    session = NULL;
+err_log:
+    ap_log_cerror(APLOG_MARK, err == -ESTALE ? APLOG_DEBUG : APLOG_WARNING,
+                  APR_FROM_OS_ERROR(-err), c,
+                  "slice: a connection without a capsule: it stays here");
+    return NULL;
+}
+
+static apr_status_t end_session(void *data)
+{
+    conn_rec *c = data;
+    struct slice_session *session = session_of(c);
+
+    if (session) {
+        ap_set_module_config(c->conn_config, &slice_module, NULL);
+        slice_table_release(session);
+    }
+    return APR_SUCCESS;
+}
+
+static bool can_move(conn_rec *c)
+{
+    return slice_child.provides && !ap_ssl_conn_is_ssl(c);
+}
+
+static int slice_pre_connection(conn_rec *c, void *csd)
+{
+    struct slice_session *session = NULL;
+    apr_os_sock_t fd;
+    void *taken;
+
+    if (!slice_child.opener || c->master || c->outgoing || !c->sbh ||
+        apr_os_sock_get(&fd, csd) != APR_SUCCESS) {
+        return DECLINED;
+    }
+    apr_pool_userdata_get(&taken, TAKEN_KEY, c->pool);
+    if (taken) {
+        uint32_t keepalives;
+        uint16_t port;
+
+        session = taken;
+        if (!slice_record_read(session->memory, &keepalives, &port)) {
+            c->keepalives = (int)keepalives;
+        }
+    } else if (c->client_addr->family == APR_UNIX) {
+        return DECLINED;
+    } else if (can_move(c)) {
+        session = register_session(c, fd);
+    }
+    if (!session) {
+        pin(fd);
+        return DECLINED;
+    }
+    ap_set_module_config(c->conn_config, &slice_module, session);
+    apr_pool_cleanup_register(c->pool, c, end_session, apr_pool_cleanup_null);
+    ap_add_input_filter_handle(input_filter_handle, csd, NULL, c);
+    return DECLINED;
+}
+
+/* ---- a plugged connection begins ---- */
+
+static void fill_address(apr_sockaddr_t *sa, const struct sockaddr_storage *from,
+                         socklen_t bytes)
+{
+    memcpy(&sa->sa, from, bytes);
+    sa->salen = bytes;
+    sa->family = from->ss_family;
+    sa->hostname = NULL;
+    sa->servname = NULL;
+    sa->next = NULL;
+    if (from->ss_family == AF_INET) {
+        sa->port = ntohs(sa->sa.sin.sin_port);
+        sa->ipaddr_ptr = &sa->sa.sin.sin_addr;
+        sa->ipaddr_len = sizeof(sa->sa.sin.sin_addr);
+        sa->addr_str_len = INET_ADDRSTRLEN;
+    } else {
+        sa->port = ntohs(sa->sa.sin6.sin6_port);
+        sa->ipaddr_ptr = &sa->sa.sin6.sin6_addr;
+        sa->ipaddr_len = sizeof(sa->sa.sin6.sin6_addr);
+        sa->addr_str_len = INET6_ADDRSTRLEN;
+    }
+}
+
+static bool fix_addresses(apr_socket_t *csd, int fd)
+{
+    struct sockaddr_storage local, remote;
+    socklen_t local_bytes = sizeof(local), remote_bytes = sizeof(remote);
+    apr_sockaddr_t *sa;
+
+    if (getsockname(fd, (struct sockaddr *)&local, &local_bytes) < 0 ||
+        getpeername(fd, (struct sockaddr *)&remote, &remote_bytes) < 0 ||
+        (local.ss_family != AF_INET && local.ss_family != AF_INET6) ||
+        apr_socket_addr_get(&sa, APR_LOCAL, csd) != APR_SUCCESS) {
+        return false;
+    }
+    fill_address(sa, &local, local_bytes);
+    if (apr_socket_addr_get(&sa, APR_REMOTE, csd) != APR_SUCCESS) {
+        return false;
+    }
+    fill_address(sa, &remote, remote_bytes);
+    return true;
+}
+
+/*
+ * Never makes a connection, only changes what core makes it of.  A unix
+ * connection without a capsule goes on as it is, and ends at its first read.
+ */
+static conn_rec *slice_create_connection(apr_pool_t *p, server_rec *server,
+                                         apr_socket_t *csd, long conn_id,
+                                         void *sbh, apr_bucket_alloc_t *alloc)
+{
+    struct slice_session *session;
+    apr_os_sock_t fd;
+
+    if (!slice_child.provides || !sbh ||
+        apr_os_sock_get(&fd, csd) != APR_SUCCESS || !slice_plug_is_ours(fd)) {
+        return NULL;
+    }
+    session = slice_plug_take(fd);
+    if (!session) {
+        shutdown(fd, SHUT_RDWR);
+        return NULL;
+    }
+    if (!fix_addresses(csd, fd)) {
+        /* It has been unplugged again already. */
+        slice_table_release(session);
+        return NULL;
+    }
+    apr_pool_userdata_setn(session, TAKEN_KEY, NULL, p);
+    return NULL;
+}
+
+static int slice_process_connection(conn_rec *c)
+{
+    struct slice_session *session = session_of(c);
+
+    if (!session || !session->parks) {
+        return DECLINED;
+    }
+    session->parks = false;
+    if (!c->cs) {
+        return DECLINED;
+    }
+    c->keepalive = AP_CONN_KEEPALIVE;
+    c->cs->state = CONN_STATE_WRITE_COMPLETION;
+    return OK;
+}
+
+/* ---- a request begins and ends ---- */
+
+static apr_status_t wait_readable(apr_socket_t *csd, apr_read_type_e block)
+{
+    apr_interval_time_t timeout = 0;
+    struct pollfd pfd = { .events = POLLIN };
+    apr_os_sock_t fd;
+    int n;
+
+    if (apr_os_sock_get(&fd, csd) != APR_SUCCESS) {
+        return APR_EBADF;
+    }
+    pfd.fd = fd;
+    if (block == APR_BLOCK_READ) {
+        apr_socket_timeout_get(csd, &timeout);
+    }
+    do {
+        n = poll(&pfd, 1, timeout < 0 ? -1 : (int)((timeout + 999) / 1000));
+    } while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        return APR_SUCCESS;
+    }
+    if (n < 0) {
+        return APR_FROM_OS_ERROR(errno);
+    }
+    return block == APR_BLOCK_READ ? APR_TIMEUP : APR_EAGAIN;
+}
+
+static apr_status_t slice_input_filter(ap_filter_t *f, apr_bucket_brigade *bb,
+                                       ap_input_mode_t mode,
+                                       apr_read_type_e block,
+                                       apr_off_t readbytes)
+{
+    struct slice_session *session = session_of(f->c);
+    apr_status_t status;
+
+    if (session && !session->held && mode != AP_MODE_INIT) {
+        status = wait_readable(f->ctx, block);
+        if (status != APR_SUCCESS) {
+            return status;
+        }
+        if (!take_reference(session)) {
+            f->c->aborted = 1;
+            return APR_ECONNABORTED;
+        }
+    }
+    return ap_get_brigade(f->next, bb, mode, block, readbytes);
+}
+
+static bool is_lingering(conn_state_e state)
+{
+    return state == CONN_STATE_LINGER || state == CONN_STATE_LINGER_NORMAL ||
+           state == CONN_STATE_LINGER_SHORT;
+}
+
+/*
+ * HTTP/2 and other protocols keep state that no capsule has: the reference that
+ * the first read took is kept.
+ */
+static void slice_suspend_connection(conn_rec *c, request_rec *r)
+{
+    struct slice_session *session = session_of(c);
+
+    if (!session || !c->cs) {
+        return;
+    }
+    if (is_lingering(c->cs->state)) {
+        end_session(c);
+        return;
+    }
+    if (session->held && c->cs->state == CONN_STATE_KEEPALIVE &&
+        !c->data_in_input_filters && !c->data_in_output_filters &&
+        !strcmp(ap_get_protocol(c), AP_PROTOCOL_HTTP1)) {
+        drop_reference(c, session);
+    }
+}
+
+/* An expired or stopped keep-alive connection must not close what has left. */
+static int slice_pre_close_connection(conn_rec *c)
+{
+    struct slice_session *session = session_of(c);
+
+    if (session && !session->held && !take_reference(session)) {
+        c->aborted = 1;
+    }
+    return OK;
+}
+
+static int slice_fixups(request_rec *r)
+{
+    conn_rec *c = r->connection->master ? r->connection->master
+                                        : r->connection;
+    struct slice_session *session = session_of(c);
+    char text[SLICE_ID_TEXT_BYTES];
+
+    if (session) {
+        slice_id_format(&session->capsule.id, text);
+        apr_table_set(r->subprocess_env, "SLICE_CAPSULE_ID", text);
+    }
+    return DECLINED;
+}
+
+/* ---- the server ---- */
+
+static const struct slice_server_conf *conf_of(server_rec *s)
+{
+    return ap_get_module_config(s->module_config, &slice_module);
+}
+
+/* Why the module stands aside: 0 or a negative errno; of the parent. */
+static int aside_errno;
+
+/* The listener is needed before sockets are opened, the log not earlier. */
+static int slice_check_config(apr_pool_t *pconf, apr_pool_t *plog,
+                              apr_pool_t *ptemp, server_rec *s)
+{
+    const struct slice_server_conf *conf = conf_of(s);
+    struct slice_opener *opener;
+
+    slice_listener_forget();
+    aside_errno = 0;
+    if (!conf->engine ||
+        ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST) {
+        return OK;
+    }
+    aside_errno = slice_open(conf->device, &opener);
+    if (!aside_errno) {
+        slice_close(opener);
+        aside_errno = slice_listener_append(s);
+    }
+    return OK;
+}
+
+static int slice_post_config(apr_pool_t *pconf, apr_pool_t *plog,
+                             apr_pool_t *ptemp, server_rec *s)
+{
+    const struct slice_server_conf *conf = conf_of(s);
+    struct slice_opener *opener;
+
+    if (!conf->engine ||
+        ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK;
+    }
+    if (!aside_errno) {
+        aside_errno = slice_open(conf->device, &opener);
+    }
+    if (aside_errno) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, APR_FROM_OS_ERROR(-aside_errno),
+                     s, "slice: standing aside, no connection is movable: "
+                     "cannot use %s", conf->device);
+        return OK;
+    }
+    slice_listener_mark_all(opener, s);
+    slice_close(opener);
+    return OK;
+}
+
+/* In the child, still as root: the device may be closed to its user. */
+static int slice_drop_privileges(apr_pool_t *pchild, server_rec *s)
+{
+    int err;
+
+    if (!conf_of(s)->engine) {
+        return OK;
+    }
+    err = slice_open(conf_of(s)->device, &slice_child.opener);
+    if (err) {
+        slice_child.opener = NULL;
+    }
+    return OK;
+}
+
+static uint64_t abi_hash(server_rec *s)
+{
+    static const char version[] = AP_SERVER_BASEREVISION;
+    const char *tag = conf_of(s)->tag;
+    uint64_t hash = slice_hash(SLICE_HASH_SEED, version, sizeof(version));
+
+    return slice_hash(hash, tag, strlen(tag));
+}
+
+static void slice_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    const struct slice_layer_desc desc = {
+        .name = "apache",
+        .version = SLICE_APACHE_VERSION,
+        .rank = SLICE_APACHE_RANK,
+        .abi_hash = abi_hash(s),
+    };
+    int err;
+
+    if (!slice_child.opener) {
+        return;
+    }
+    slice_child.server = s;
+    err = slice_listener_replace(&slice_child);
+    if (!err) {
+        err = slice_provide(slice_child.opener, &desc, 0);
+    }
+    if (!err) {
+        err = -slice_plug_start(pchild);
+    }
+    if (err) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(-err), s,
+                     "slice: cannot provide layer apache: this process's "
+                     "connections are not movable");
+        return;
+    }
+    slice_child.provides = true;
+}
+
+/* ---- directives ---- */
+
+static void *create_server_conf(apr_pool_t *p, server_rec *s)
+{
+    struct slice_server_conf *conf = apr_pcalloc(p, sizeof(*conf));
+
+    conf->engine = 1;
+    conf->device = SLICE_DEVICE;
+    conf->tag = "-";
+    return conf;
+}
+
+static const char *set_engine(cmd_parms *cmd, void *dummy, int on)
+{
+    struct slice_server_conf *conf =
+        ap_get_module_config(cmd->server->module_config, &slice_module);
+
+    conf->engine = on;
+    return ap_check_cmd_context(cmd, GLOBAL_ONLY);
+}
+
+static const char *set_device(cmd_parms *cmd, void *dummy, const char *path)
+{
+    struct slice_server_conf *conf =
+        ap_get_module_config(cmd->server->module_config, &slice_module);
+
+    conf->device = path;
+    return ap_check_cmd_context(cmd, GLOBAL_ONLY);
+}
+
+static const char *set_tag(cmd_parms *cmd, void *dummy, const char *tag)
+{
+    struct slice_server_conf *conf =
+        ap_get_module_config(cmd->server->module_config, &slice_module);
+
+    conf->tag = tag;
+    return ap_check_cmd_context(cmd, GLOBAL_ONLY);
+}
+
+static const command_rec commands[] = {
+    AP_INIT_FLAG("SliceEngine", set_engine, NULL, RSRC_CONF,
+                 "Off: connections are not movable"),
+    AP_INIT_TAKE1("SliceDevice", set_device, NULL, RSRC_CONF,
+                  "the device, " SLICE_DEVICE " by default"),
+    AP_INIT_TAKE1("SliceTag", set_tag, NULL, RSRC_CONF,
+                  "servers exchange connections only if their tags are equal"),
+    { NULL }
+};
+
+static void register_hooks(apr_pool_t *p)
+{
+    static const char *const after_tls[] = { "mod_ssl.c", "mod_http2.c", NULL };
+
+    ap_hook_check_config(slice_check_config, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_post_config(slice_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_drop_privileges(slice_drop_privileges, NULL, NULL,
+                            APR_HOOK_REALLY_FIRST);
+    ap_hook_child_init(slice_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_create_connection(slice_create_connection, NULL, NULL,
+                              APR_HOOK_REALLY_FIRST);
+    ap_hook_pre_connection(slice_pre_connection, after_tls, NULL,
+                           APR_HOOK_LAST);
+    ap_hook_process_connection(slice_process_connection, NULL, NULL,
+                               APR_HOOK_REALLY_FIRST);
+    ap_hook_suspend_connection(slice_suspend_connection, NULL, NULL,
+                               APR_HOOK_LAST);
+    ap_hook_pre_close_connection(slice_pre_close_connection, NULL, NULL,
+                                 APR_HOOK_REALLY_FIRST);
+    ap_hook_fixups(slice_fixups, NULL, NULL, APR_HOOK_MIDDLE);
+    /* Directly above the filter that reads the socket. */
+    input_filter_handle =
+        ap_register_input_filter("SLICE_IN", slice_input_filter, NULL,
+                                 AP_FTYPE_NETWORK - 1);
+}
+
+AP_DECLARE_MODULE(slice) = {
+    STANDARD20_MODULE_STUFF,
+    NULL,
+    NULL,
+    create_server_conf,
+    NULL,
+    commands,
+    register_hooks,
+};
