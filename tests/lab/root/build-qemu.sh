@@ -40,6 +40,12 @@ configure() {
 	rm -rf "$build"
 	mkdir -p "$build"
 	(cd "$build" && "$tree/configure" "${options[@]}")
+	# Run within its build directory, as qtests do, QEMU looks for firmware
+	# below qemu-bundle only; Debian's source has none.
+	mkdir -p "$build"/qemu-bundle/usr/{share,lib/ipxe}
+	ln -sfnT /usr/share/qemu "$build/qemu-bundle/usr/share/qemu"
+	ln -sfnT /usr/share/seabios "$build/qemu-bundle/usr/share/seabios"
+	ln -sfnT /usr/lib/ipxe/qemu "$build/qemu-bundle/usr/lib/ipxe/qemu"
 	echo "$made" >"$build/.made"
 }
 

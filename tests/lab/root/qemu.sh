@@ -53,18 +53,26 @@ qemu_key() {
 	} | sha256sum | cut -c 1-16
 }
 
-# make_qemu [asan] - build QEMU, with sanitizers on demand
+# make_qemu plain|asan - build QEMU, or QEMU with sanitizers. Called with the
+# lock `build`; the sanitizers' long build lets go of it, others need not wait.
 make_qemu() {
-	local variant=${1:-plain} key stamp
+	local variant=$1 key stamp=$CACHE/qemu/.$1.key
 	fetch_qemu
 	key=$(qemu_key "$variant")
-	stamp=$CACHE/qemu/.$variant.key
 	if [[ -f $stamp && $(<"$stamp") == "$key" ]]; then
 		return 0
 	fi
 	with_log "$CACHE/log/qemu-apply.log" "applying overlay and patches to QEMU" \
 		in_root build "$TOP/qemu-patches/apply.sh" "$CACHE/qemu/upstream" "$CACHE/qemu/tree"
+	if [[ $variant == asan ]]; then
+		unlock build
+		lock asan "$VERB"
+	fi
 	with_log "$CACHE/log/qemu-$variant.log" "building QEMU ($variant)" \
 		in_root build "$TOP/tests/lab/root/build-qemu.sh" "$variant"
 	echo "$key" >"$stamp"
+	if [[ $variant == asan ]]; then
+		unlock asan
+		lock build "$VERB"
+	fi
 }

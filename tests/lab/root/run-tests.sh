@@ -52,12 +52,13 @@ run_in() {
 	fi
 	echo "== $group: ${#list[@]} programs"
 	rm -f "$log"
-	meson test -C "$build" --no-rebuild --print-errorlogs "$@" "${list[@]}" || true
+	meson test -C "$build" --no-rebuild "$@" "${list[@]}" || true
 	[[ -s $log ]] || return 0
 	jq -n -r -f "$here/tally.jq" "$log" | while IFS= read -r line; do
 		case $line in
 		'count '*) echo "${line#count }" >"$result" ;;
 		'skip '*) echo "SKIPPED ${line#skip }" ;;
+		'log '*) echo "${line#log }" ;;
 		'fail '*) echo "FAILED  ${line#fail }" ;;
 		esac
 	done

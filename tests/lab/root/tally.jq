@@ -7,7 +7,8 @@
 # or reported fewer than it had planned). One that does not speak TAP is one
 # test, judged by its exit status. A plan of 0 is one skipped test.
 #
-# Output: lines "count PASSED FAILED SKIPPED", "skip NAME: REASON", "fail NAME".
+# Output: lines "count PASSED FAILED SKIPPED", "skip NAME: REASON", "fail NAME",
+# and "log LINE" for the last that a program with a failure has printed.
 
 def lines: (.stdout // "") | split("\n") | map(ltrimstr("\r") | rtrimstr("\r"));
 def short: .name | sub("^[^/]* / "; "");
@@ -41,7 +42,11 @@ def tally:
         skipped: [short as $name | $skipped[] | $name + " " + (sub("^ok\\s*[0-9]*\\s*-?\\s*"; "") | sub("\\s*#.*"; "")) + ": " + reason] }
     end;
 
-[inputs | tally]
+# tail - the last lines of both outputs
+def tail: (lines | .[-40:][]), ((.stderr // "") | split("\n") | .[-40:][]) | select(. != "");
+
+[inputs | . + tally]
 | "count \(map(.passed) | add // 0) \(map(.failed | length) | add // 0) \(map(.skipped | length) | add // 0)",
   (.[].skipped[] | "skip " + .),
+  (.[] | select(.failed != []) | "log \(short):", (tail | "log   " + .)),
   (.[].failed[] | "fail " + .)
