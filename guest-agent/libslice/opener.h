@@ -8,10 +8,6 @@
 #include "slice-backend.h"
 #include "slice-word.h"
 
-#ifndef SLICE_GET_NEXT
-#define SLICE_GET_NEXT 0x10
-#endif
-
 /**
  * struct slice_opener - one open /dev/slice
  * @backend: what it stands on

@@ -133,7 +133,7 @@ static int do_get_id(struct fake *fake, struct slice_register *reg)
         case SLICE_GET_BY_HANDLE:
             found = c->reg.handle == reg->handle ? c : found;
             break;
-        case 0x10:
+        case SLICE_GET_NEXT:
             if (c->reg.id.counter > reg->id.counter &&
                 (!found || c->reg.id.counter < found->reg.id.counter)) {
                 found = c;

@@ -79,16 +79,20 @@ static struct slice_session *session_of(conn_rec *c)
 
 /* ---- a connection begins ---- */
 
-/*
- * A reference that is never dropped.  The word needs no care at the end: it
- * goes with the tcp capsule.
- */
-static void pin(int fd)
+static apr_status_t unpin(void *tcp)
 {
-    struct slice_capsule tcp;
+    slice_put_ref(slice_child.opener, tcp);
+    return APR_SUCCESS;
+}
 
-    if (!slice_get_id_by_fd(slice_child.opener, fd, &tcp)) {
-        slice_get_ref(slice_child.opener, &tcp, 0);
+/* A reference of the socket itself for as long as the connection lives. */
+static void pin(conn_rec *c, int fd)
+{
+    struct slice_capsule *tcp = apr_palloc(c->pool, sizeof(*tcp));
+
+    if (!slice_get_id_by_fd(slice_child.opener, fd, tcp) &&
+        !slice_get_ref(slice_child.opener, tcp, 0)) {
+        apr_pool_cleanup_register(c->pool, tcp, unpin, apr_pool_cleanup_null);
     }
 }
 
@@ -210,7 +214,7 @@ static int slice_pre_connection(conn_rec *c, void *csd)
         session = register_session(c, fd);
     }
     if (!session) {
-        pin(fd);
+        pin(c, fd);
         return DECLINED;
     }
     ap_set_module_config(c->conn_config, &slice_module, session);

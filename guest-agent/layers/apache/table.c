@@ -111,19 +111,17 @@ bool slice_table_is_gone(const struct slice_session *session)
 
 void slice_table_release(struct slice_session *session)
 {
-    bool ended = false;
-
     pthread_mutex_lock(&lock);
     if (!session->gone) {
         struct slice_session **link = find(&session->capsule.id);
 
         *link = session->next;
-        ended = !slice_deregister_capsule(slice_child.opener,
-                                          &session->capsule.id);
+        slice_deregister_capsule(slice_child.opener, &session->capsule.id);
     }
     pthread_mutex_unlock(&lock);
-    /* A capsule that has ended took its reference with it. */
-    if (session->held && !ended) {
+    /* After it: between the two nobody may take the capsule away.  A word with
+     * a count is given to no other capsule. */
+    if (session->held) {
         slice_put_ref(slice_child.opener, &session->capsule);
     }
     slice_session_free(session);

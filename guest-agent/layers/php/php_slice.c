@@ -151,7 +151,7 @@ static PS_OPEN_FUNC(slice)
         return fallback ? fallback->s_open(mod_data, save_path, session_name)
                         : FAILURE;
     }
-    err = slice_store_join(&store, slice_globals.device);
+    err = slice_store_join(&store);
     if (err) {
         fail("this process cannot use sessions", err);
         return FAILURE;

@@ -64,6 +64,7 @@ int slice_store_provide(struct slice_store *store, const char *device,
             .rank = SLICE_PHP_RANK,
             .abi_hash = abi_hash,
         },
+        .device = device,
         .lock_fd = -1,
     };
     err = slice_open(device, &store->provider);
@@ -101,7 +102,7 @@ void slice_store_finish(struct slice_store *store)
     }
 }
 
-int slice_store_join(struct slice_store *store, const char *device)
+int slice_store_join(struct slice_store *store)
 {
     struct slice_opener *opener;
     int err;
@@ -109,7 +110,7 @@ int slice_store_join(struct slice_store *store, const char *device)
     if (store->opener && store->pid == getpid()) {
         return 0;
     }
-    err = slice_open(device, &opener);
+    err = slice_open(store->device, &opener);
     if (err) {
         return err;
     }
@@ -133,7 +134,7 @@ static int renew_opener(struct slice_store *store)
     int err;
 
     store->opener = NULL;
-    err = slice_store_join(store, NULL);
+    err = slice_store_join(store);
     if (err) {
         store->opener = old;
         return err;
@@ -247,7 +248,7 @@ static int create(struct slice_store *store, struct slice_attached *attached,
     }
     err = slice_map(store->opener, &capsule, &memory);
     if (err) {
-        goto err_deregister;
+        goto err_put;
     }
     slice_bank_format(memory, now_s);
     /* A slice without a label is as good as one with it. */
@@ -256,6 +257,8 @@ static int create(struct slice_store *store, struct slice_attached *attached,
     attached->memory = memory;
     return 0;
 
+err_put:
+    slice_put_ref(store->opener, &capsule);
 err_deregister:
     slice_deregister_capsule(store->opener, &capsule.id);
     return err;
@@ -351,6 +354,7 @@ int slice_store_grow(struct slice_store *store, struct slice_attached *attached,
         return err;
     }
     slice_unmap(store->opener, old.memory, old.capsule.room_bytes);
+    slice_put_ref(store->opener, &old.capsule);
     err = create(store, attached, room_bytes, label, now_s);
     if (err) {
         /* What was just given back is there to be had again. */
@@ -413,14 +417,8 @@ void slice_store_end(struct slice_store *store,
     }
     /* If its capsule cannot go now, nobody will find a session in it. */
     slice_bank_end(attached->memory);
-    if (slice_deregister_capsule(store->opener, &attached->capsule.id)) {
-        slice_store_detach(store, attached);
-        return;
-    }
-    slice_unmap(store->opener, attached->memory,
-                attached->capsule.room_bytes);
-    unlock_key(store, attached->key, attached->key_bytes);
-    attached->is = false;
+    slice_deregister_capsule(store->opener, &attached->capsule.id);
+    slice_store_detach(store, attached);
 }
 
 /* Under the key's lock nobody on this machine works on it. */

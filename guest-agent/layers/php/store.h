@@ -34,6 +34,7 @@
 
 /**
  * struct slice_store - of one worker
+ * @device: NULL for SLICE_DEVICE
  * @provider: the master's opener, inherited; only its descriptor is used
  * @desc: the layer
  * @lock_fd: the shared file of record locks
@@ -41,6 +42,7 @@
  * @opener: this worker's, or NULL
  */
 struct slice_store {
+    const char *device;
     struct slice_opener *provider;
     struct slice_layer_desc desc;
     int lock_fd;
@@ -67,7 +69,7 @@ struct slice_attached {
 /**
  * slice_store_provide() - in the master, once
  * @store: filled in
- * @device: NULL for SLICE_DEVICE
+ * @device: NULL for SLICE_DEVICE; must outlive @store
  * @abi_hash: of what must be equal in the PHP at the other end
  *
  * Return: 0; an errno of slice_open() or slice_provide(); -EMFILE.
@@ -79,7 +81,7 @@ int slice_store_provide(struct slice_store *store, const char *device,
 void slice_store_finish(struct slice_store *store);
 
 /* slice_store_join() - in a worker, before anything below; cheap when done. */
-int slice_store_join(struct slice_store *store, const char *device);
+int slice_store_join(struct slice_store *store);
 
 /**
  * slice_store_exists() - is there such a session?
