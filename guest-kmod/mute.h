@@ -5,11 +5,24 @@
  * DOC: mutes
  *
  * Netfilter hooks at NF_IP_PRI_FIRST in PRE_ROUTING and LOCAL_OUT, registered
- * once per network namespace that has a muted tuple; an empty table costs one
- * load.  A mute starts CATCHING (ingress of the tuple is kept, bounded by
- * VIRTIO_SLICE_PACKETS_BYTES_MAX for each tuple) and becomes a TOMBSTONE (both
- * directions are dropped and counted) with slice_mute_settle().  A plug of the
- * same tuple removes it.
+ * once per network namespace that has had a muted tuple; an empty table costs
+ * one load.  A mute is
+ *
+ *	CATCHING   ingress of the tuple is kept, bounded by
+ *		   VIRTIO_SLICE_PACKETS_BYTES_MAX for each tuple and by
+ *		   SLICE_MUTE_BYTES_MAX in all; what is beyond is dropped and
+ *		   counted
+ *	TOMBSTONE  ingress is dropped and counted; no time limit
+ *
+ * and egress of the tuple is dropped in both.  slice_mute_add() starts it, or
+ * makes a tombstone catch again; slice_mute_settle() makes the tombstone;
+ * slice_mute_remove() and slice_mute_clear() end it.
+ *
+ * A tombstone also ends when the client itself begins a new connection with
+ * the same tuple: a SYN says that the old connection is over for the client.
+ *
+ * The caller that unplugs: slice_mute_add(), slice_mute_fence(), export; what
+ * is then still on its way to the socket is caught.
  */
 #ifndef SLICE_MUTE_H
 #define SLICE_MUTE_H
@@ -18,18 +31,45 @@
 #include <net/net_namespace.h>
 #include <uapi/linux/slice_capsule.h>
 
+#define SLICE_MUTES_MAX		(1u << 16)
+/* Memory (truesize) of all that is caught at one moment. */
+#define SLICE_MUTE_BYTES_MAX	(32u << 20)
+
+/**
+ * struct slice_mute_stats - what the mutes have done since the module's start
+ * @n_caught: packets kept
+ * @n_overflow: packets dropped because a bound was reached
+ * @n_dropped_in: packets dropped at a tombstone, or that could not be prepared
+ *	for handing over
+ * @n_dropped_out: packets of a muted tuple that did not leave
+ * @n_reborn: tombstones that ended with a SYN
+ */
+struct slice_mute_stats {
+	u64 n_caught;
+	u64 n_overflow;
+	u64 n_dropped_in;
+	u64 n_dropped_out;
+	u64 n_reborn;
+};
+
 int slice_mute_init(void);
 void slice_mute_exit(void);
-/* 0 (also when it exists), -ENOMEM, -ENOSPC. */
+/* 0 (also when it exists), -ENOMEM, -ENOSPC, -EAFNOSUPPORT (not IPv4).  May
+ * sleep, as all below except the last two. */
 int slice_mute_add(struct net *net, const struct slice_image_flow *flow);
+/* Waits until every packet that has passed the hooks before slice_mute_add()
+ * has reached its socket, or its backlog. */
+void slice_mute_fence(void);
 /* Moves what was caught so far to @ret_caught, oldest first (each skb->data at
- * its IP header), and makes the mute a tombstone. */
+ * its IP header, one packet as on the wire, checksum valid), and makes the mute
+ * a tombstone.  Nothing if there is no such mute. */
 void slice_mute_settle(struct net *net, const struct slice_image_flow *flow,
 		       struct sk_buff_head *ret_caught);
 /* Ends the mute; what was caught is injected as if it arrived now. */
 void slice_mute_remove(struct net *net, const struct slice_image_flow *flow);
-/* Ends the mute of a tuple about to be plugged; caught packets are freed. */
+/* Ends the mute; what was caught is freed. */
 void slice_mute_clear(struct net *net, const struct slice_image_flow *flow);
 u32 slice_mute_count(void);
+void slice_mute_stats(struct slice_mute_stats *ret_stats);
 
 #endif /* SLICE_MUTE_H */

@@ -14,6 +14,24 @@
 #include <linux/types.h>
 #include "capsule.h"
 
+struct sk_buff_head;
+
+/**
+ * struct slice_tcp_stats - since the module's start
+ * @n_connections: connections that were given capsules
+ * @n_unsupported: children of marked listeners that stayed plain: not IPv4
+ * @n_failed: that stayed plain for want of memory or room in the registry
+ * @n_unplugged: sockets exported
+ * @n_plugged: sockets imported
+ */
+struct slice_tcp_stats {
+	u64 n_connections;
+	u64 n_unsupported;
+	u64 n_failed;
+	u64 n_unplugged;
+	u64 n_plugged;
+};
+
 int slice_tcp_init(void);
 void slice_tcp_exit(void);
 extern const struct slice_layer_ops slice_tcp_ops;
@@ -21,9 +39,20 @@ extern const struct slice_layer_ops slice_openflow_ops;
 /* Put the ULP on a listener: 0, -EBADF, -ENOTSOCK, -EOPNOTSUPP (no TCP),
  * -EINVAL (not listening), -EEXIST (another ULP). */
 int slice_tcp_mark_listener(int fd);
-/* The tcp capsule of a connected socket, with a reference, made if need be. */
+/* The tcp capsule of a connected socket, with a reference, made if need be.
+ * ERR_PTR: -EBADF, -ENOTSOCK, -EOPNOTSUPP (no TCP over IPv4, or a state or
+ * option that cannot be exported), -ENOTCONN, -EEXIST (another ULP), -ENOMEM,
+ * -ENOSPC. */
 struct slice_capsule *slice_tcp_capsule_of_fd(int fd);
 /* A tcp or openflow capsule's addresses; -ENOTCONN. */
 int slice_tcp_flow(struct slice_capsule *capsule, struct slice_image_flow *ret_flow);
+/* What came in for an unplugged tcp capsule since its unplug, to be handed over
+ * (see slice_mute_settle()); from now on its tuple is a tombstone. */
+void slice_tcp_settle(struct slice_capsule *capsule,
+		      struct sk_buff_head *ret_caught);
+/* Whoever was to take the plugged socket is dead: closes it, if it was not
+ * taken, as the kernel does with a dead process's sockets. */
+void slice_tcp_abandon(struct slice_capsule *capsule);
+void slice_tcp_stats(struct slice_tcp_stats *ret_stats);
 
 #endif /* SLICE_TCP_H */

@@ -226,5 +226,7 @@ struct slice_image_tcp {
 #define SLICE_TCP_OPT_REUSEADDR	0x0400
 #define SLICE_TCP_OPT_REUSEPORT	0x0800
 #define SLICE_TCP_OPT_ACK_PENDING 0x1000	/* a delayed ACK is owed */
+#define SLICE_TCP_OPT_MAPPED	0x2000	/* an IPv6 socket, addresses v4-mapped */
+#define SLICE_TCP_OPT_KNOWN	0x3fff
 
 #endif /* _UAPI_LINUX_SLICE_CAPSULE_H */

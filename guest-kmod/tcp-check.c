@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * tcp-check.c - is this a connection that a kernel could have been in?
+ *
+ * An image is hostile.  What contradicts itself is refused here, before a
+ * socket exists: sequence numbers against each other and against the queues'
+ * lengths, scales and sizes against what TCP allows.  What is only unusual is
+ * bounded where it is used (tcp-import.c).  The records lie in one kernel buffer
+ * that nobody else writes, and stay little-endian.
+ *
+ * Above: tcp-import.c, openflow.c.  Below: image-read.c.
+ */
+#include <linux/inetdevice.h>
+#include <linux/string.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "image.h"
+#include "tcp-priv.h"
+
+/* No window is larger: 65535 << 14. */
+#define SLICE_TCP_WINDOW_MAX	(65535u << TCP_MAX_WSCALE)
+
+int slice_tcp_check_flow(const struct slice_image_flow *flow)
+{
+	__be32 local, remote;
+
+	memcpy(&local, flow->local, sizeof(local));
+	memcpy(&remote, flow->remote, sizeof(remote));
+	if (flow->family != 4 || flow->protocol != IPPROTO_TCP ||
+	    flow->rsvd[0] || flow->rsvd[1] ||
+	    !flow->local_port || !flow->remote_port)
+		return -EPROTO;
+	if (memchr_inv(flow->local + sizeof(local), 0,
+		       sizeof(flow->local) - sizeof(local)) ||
+	    memchr_inv(flow->remote + sizeof(remote), 0,
+		       sizeof(flow->remote) - sizeof(remote)))
+		return -EPROTO;
+	if (ipv4_is_zeronet(local) || ipv4_is_multicast(local) ||
+	    ipv4_is_lbcast(local) || ipv4_is_zeronet(remote) ||
+	    ipv4_is_multicast(remote) || ipv4_is_lbcast(remote))
+		return -EPROTO;
+	return 0;
+}
+
+static bool slice_tcp_check_output(const struct slice_image_tcp *tcp)
+{
+	u32 snd_una = le32_to_cpu(tcp->snd_una);
+	u32 send_bytes = le32_to_cpu(tcp->send_bytes);
+	u32 sent_bytes = le32_to_cpu(tcp->sent_bytes);
+	u32 snd_wnd = le32_to_cpu(tcp->snd_wnd);
+	u32 max_window = le32_to_cpu(tcp->max_window);
+
+	return sent_bytes <= send_bytes &&
+	       le32_to_cpu(tcp->write_seq) - snd_una == send_bytes &&
+	       le32_to_cpu(tcp->snd_nxt) - snd_una == sent_bytes &&
+	       snd_wnd <= max_window && max_window <= SLICE_TCP_WINDOW_MAX;
+}
+
+static bool slice_tcp_check_input(const struct slice_image_tcp *tcp)
+{
+	u32 rcv_nxt = le32_to_cpu(tcp->rcv_nxt);
+	u32 rcv_wnd = le32_to_cpu(tcp->rcv_wnd);
+	u32 rcv_wup = le32_to_cpu(tcp->rcv_wup);
+	u32 fin = rcv_nxt - le32_to_cpu(tcp->copied_seq) -
+		  le32_to_cpu(tcp->recv_bytes);
+
+	/* A FIN may be unread; ESTABLISHED has had none. */
+	if (fin > (le32_to_cpu(tcp->state) == TCP_CLOSE_WAIT))
+		return false;
+	return rcv_wnd <= SLICE_TCP_WINDOW_MAX && !after(rcv_wup, rcv_nxt) &&
+	       rcv_nxt - rcv_wup <= SLICE_TCP_WINDOW_MAX &&
+	       !after(le32_to_cpu(tcp->snd_wl1), rcv_nxt + rcv_wnd);
+}
+
+static bool slice_tcp_check_sizes(const struct slice_image_tcp *tcp)
+{
+	u32 options = le32_to_cpu(tcp->options);
+	u32 user_mss = le32_to_cpu(tcp->user_mss);
+	u32 mss_clamp = le32_to_cpu(tcp->mss_clamp);
+	u32 advmss = le32_to_cpu(tcp->advmss);
+
+	if (tcp->snd_wscale > TCP_MAX_WSCALE ||
+	    tcp->rcv_wscale > TCP_MAX_WSCALE ||
+	    (!(options & SLICE_TCP_OPT_WSCALE) &&
+	     (tcp->snd_wscale || tcp->rcv_wscale)))
+		return false;
+	if (user_mss && (user_mss < TCP_MIN_MSS || user_mss > MAX_TCP_WINDOW))
+		return false;
+	return mss_clamp >= TCP_MIN_SND_MSS && mss_clamp <= U16_MAX &&
+	       advmss >= TCP_MIN_MSS && advmss <= U16_MAX;
+}
+
+static bool slice_tcp_check_options(const struct slice_image_tcp *tcp)
+{
+	u32 state = le32_to_cpu(tcp->state);
+
+	return (state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT) &&
+	       !(le32_to_cpu(tcp->options) & ~SLICE_TCP_OPT_KNOWN) &&
+	       memchr(tcp->congestion, 0, sizeof(tcp->congestion)) &&
+	       !memchr_inv(tcp->rsvd, 0, sizeof(tcp->rsvd));
+}
+
+/* The queue's record, which must be there iff it has bytes. */
+static int slice_tcp_check_queue(const struct slice_image_reader *reader,
+				 u16 type, u32 index, u32 want,
+				 const void **ret_data)
+{
+	size_t bytes;
+	const void *data = slice_image_find(reader, type, index, 0, &bytes);
+
+	if ((data ? bytes : 0) != want ||
+	    slice_image_find(reader, type, index, 1, &bytes))
+		return -EPROTO;
+	*ret_data = data;
+	return 0;
+}
+
+int slice_tcp_rcvbuf_max(struct net *net)
+{
+	return max_t(u32, READ_ONCE(net->ipv4.sysctl_tcp_rmem[2]),
+		     min_t(u32, READ_ONCE(sysctl_rmem_max), INT_MAX / 2) * 2);
+}
+
+int slice_tcp_sndbuf_max(struct net *net)
+{
+	return max_t(u32, READ_ONCE(net->ipv4.sysctl_tcp_wmem[2]),
+		     min_t(u32, READ_ONCE(sysctl_wmem_max), INT_MAX / 2) * 2);
+}
+
+int slice_tcp_check(struct net *net, const struct slice_image_reader *reader,
+		    u32 index, struct slice_tcp_record *ret_record)
+{
+	const struct slice_image_tcp *tcp;
+	u32 recv_bytes, send_bytes;
+	size_t bytes;
+	int ret;
+
+	tcp = slice_image_find(reader, SLICE_RECORD_TCP, index, 0, &bytes);
+	if (!tcp || bytes != sizeof(*tcp) ||
+	    slice_image_find(reader, SLICE_RECORD_TCP, index, 1, &bytes))
+		return -EPROTO;
+	ret = slice_tcp_check_flow(&tcp->flow);
+	if (ret)
+		return ret;
+	if (!slice_tcp_check_options(tcp) || !slice_tcp_check_sizes(tcp) ||
+	    !slice_tcp_check_output(tcp) || !slice_tcp_check_input(tcp))
+		return -EPROTO;
+	recv_bytes = le32_to_cpu(tcp->recv_bytes);
+	send_bytes = le32_to_cpu(tcp->send_bytes);
+	/* About what a socket here could have queued by itself; a buffer's bound
+	 * is overshot by its last packet. */
+	if (recv_bytes / 2 > slice_tcp_rcvbuf_max(net) ||
+	    send_bytes / 2 > slice_tcp_sndbuf_max(net))
+		return -ENOSPC;
+	ret_record->tcp = tcp;
+	ret = slice_tcp_check_queue(reader, SLICE_RECORD_TCP_RECV, index,
+				    recv_bytes, &ret_record->recv);
+	if (ret)
+		return ret;
+	return slice_tcp_check_queue(reader, SLICE_RECORD_TCP_SEND, index,
+				     send_bytes, &ret_record->send);
+}

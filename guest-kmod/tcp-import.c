@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * tcp-import.c - a connection from an image, first frozen and mute
+ *
+ * The socket is made by the kernel's own connect() in repair mode, which sends
+ * nothing, and then given the state of the image under one hold of its lock.
+ * See docs/design/tcp.md for what each field is restored to, and why.
+ *
+ * Frozen.  All timers are off, the unsent tail lies in the write queue behind
+ * a window of 0 while it is put there, and the tuple is mute and caught, so
+ * whatever the application does with a descriptor that it took early stays
+ * here.  open() injects what was caught, arms the timers and sends the tail.
+ *
+ * If anything fails the socket is disconnected in repair mode: nobody hears of
+ * it.
+ *
+ * Above: tcp.c.  Below: tcp-check.c, mute.c, tcp-accept.c.
+ * Source: net/ipv4/tcp.c (TCP_REPAIR), tcp_output.c: tcp_connect_init().
+ */
+#include <linux/ctype.h>
+#include <linux/etherdevice.h>
+#include <linux/file.h>
+#include <linux/if_arp.h>
+#include <linux/inetdevice.h>
+#include <linux/net.h>
+#include <linux/nsproxy.h>
+#include <linux/uio.h>
+#include <net/arp.h>
+#include <net/inet_common.h>
+#include <net/inet_connection_sock.h>
+#include <net/ipv6.h>
+#include <net/route.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "image.h"
+#include "mute.h"
+#include "tcp-compat.h"
+#include "tcp-priv.h"
+
+/* A congestion window beyond this is built up again here. */
+#define SLICE_TCP_CWND_MAX	65535u
+/* An image is not older; TSval must not go back, but never far ahead either. */
+#define SLICE_TCP_AGE_MAX_MS	600000u
+#define SLICE_TCP_RTT_MAX_US	(120u * USEC_PER_SEC)
+
+/* ---- making the socket ---- */
+
+union slice_tcp_address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+static int slice_tcp_address(union slice_tcp_address *address, bool is_mapped,
+			     const u8 *ip, __be16 port)
+{
+	__be32 v4;
+
+	memset(address, 0, sizeof(*address));
+	memcpy(&v4, ip, sizeof(v4));
+	if (is_mapped) {
+		address->v6.sin6_family = AF_INET6;
+		address->v6.sin6_port = port;
+		ipv6_addr_set_v4mapped(v4, &address->v6.sin6_addr);
+		return sizeof(address->v6);
+	}
+	address->v4.sin_family = AF_INET;
+	address->v4.sin_port = port;
+	address->v4.sin_addr.s_addr = v4;
+	return sizeof(address->v4);
+}
+
+/* By name where this kernel has it and the name can be one; else the default
+ * stays. */
+static void slice_tcp_set_congestion(struct sock *sk, const u8 *name)
+{
+	char copy[TCP_CA_NAME_MAX] = "";
+	size_t n;
+
+	for (n = 0; n < sizeof(copy) - 1 && name[n]; n++) {
+		if (!isalnum(name[n]) && name[n] != '_' && name[n] != '-')
+			return;
+		copy[n] = name[n];
+	}
+	if (n)
+		sk->sk_prot->setsockopt(sk, SOL_TCP, TCP_CONGESTION,
+					KERNEL_SOCKPTR(copy), n);
+}
+
+/* A bound socket in repair mode, with a file; fput() ends it silently. */
+static struct file *slice_tcp_make(struct net *net,
+				   const struct slice_image_tcp *tcp,
+				   bool is_mapped)
+{
+	union slice_tcp_address local;
+	struct socket *sock;
+	struct file *file;
+	struct tcp_sock *tp;
+	int ret, length;
+
+	ret = __sock_create(net, is_mapped ? AF_INET6 : AF_INET, SOCK_STREAM,
+			    IPPROTO_TCP, &sock, 0);
+	if (ret)
+		return ERR_PTR(ret);
+	file = sock_alloc_file(sock, 0, NULL);
+	if (IS_ERR(file))
+		return file;
+	slice_tcp_set_congestion(sock->sk, tcp->congestion);
+
+	lock_sock(sock->sk);
+	tp = tcp_sk(sock->sk);
+	tp->repair = 1;
+	tp->repair_queue = TCP_NO_QUEUE;
+	/* Past the listener, and past a dead descriptor that is still bound. */
+	sock->sk->sk_reuse = SK_FORCE_REUSE;
+	sock->sk->sk_ipv6only = 0;
+	WRITE_ONCE(tp->write_seq, le32_to_cpu(tcp->snd_una));
+	WRITE_ONCE(tp->rcv_nxt, le32_to_cpu(tcp->copied_seq));
+	release_sock(sock->sk);
+
+	length = slice_tcp_address(&local, is_mapped, tcp->flow.local,
+				   tcp->flow.local_port);
+	ret = kernel_bind(sock, &local.any, length);
+	if (ret) {
+		fput(file);
+		return ERR_PTR(ret);
+	}
+	return file;
+}
+
+/* Under the socket's lock: ESTABLISHED without a SYN, as repair mode does. */
+static int slice_tcp_establish(struct socket *sock,
+			       const struct slice_image_tcp *tcp,
+			       bool is_mapped)
+{
+	union slice_tcp_address remote;
+	int ret, length;
+
+	length = slice_tcp_address(&remote, is_mapped, tcp->flow.remote,
+				   tcp->flow.remote_port);
+	ret = __inet_stream_connect(sock, &remote.any, length, O_NONBLOCK, 0);
+	/* What connect() says of a tuple that another socket has. */
+	if (ret == -EADDRNOTAVAIL)
+		return -EADDRINUSE;
+	if (ret)
+		return ret;
+	/* From here on as a listener's child: it holds no port by itself. */
+	sock->sk->sk_userlocks &= ~(SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK);
+	return 0;
+}
+
+/* ---- fields, under the socket's lock ---- */
+
+static void slice_tcp_import_options(struct sock *sk,
+				     const struct slice_image_tcp *tcp)
+{
+	u32 options = le32_to_cpu(tcp->options);
+	struct inet_sock *inet = inet_sk(sk);
+	struct tcp_sock *tp = tcp_sk(sk);
+
+	tp->rx_opt.wscale_ok = !!(options & SLICE_TCP_OPT_WSCALE);
+	tp->rx_opt.snd_wscale = tcp->snd_wscale;
+	tp->rx_opt.rcv_wscale = tcp->rcv_wscale;
+	tp->rx_opt.sack_ok = options & SLICE_TCP_OPT_SACK ? TCP_SACK_SEEN : 0;
+	tp->rx_opt.tstamp_ok = !!(options & SLICE_TCP_OPT_TSTAMP);
+	tp->ecn_flags = options & SLICE_TCP_OPT_ECN ? TCP_ECN_OK : 0;
+	/* connect() took it from the sysctl, not from what was negotiated. */
+	tp->tcp_header_len = sizeof(struct tcphdr) +
+			     (tp->rx_opt.tstamp_ok ? TCPOLEN_TSTAMP_ALIGNED : 0);
+	sock_valbool_flag(sk, SOCK_LINGER, options & SLICE_TCP_OPT_LINGER);
+	sk->sk_lingertime = min_t(u32, le32_to_cpu(tcp->linger_s),
+				  INT_MAX / HZ) * HZ;
+	sk->sk_mark = le32_to_cpu(tcp->mark);
+	sk->sk_priority = le32_to_cpu(tcp->priority);
+	inet->tos = tcp->tos;
+	inet->uc_ttl = tcp->ttl ? tcp->ttl : -1;
+	inet_csk(sk)->icsk_user_timeout =
+		min_t(u32, le32_to_cpu(tcp->user_timeout_ms), INT_MAX);
+	tp->keepalive_time = min_t(u32, le32_to_cpu(tcp->keepalive_time_s),
+				   MAX_TCP_KEEPIDLE) * HZ;
+	tp->keepalive_intvl = min_t(u32, le32_to_cpu(tcp->keepalive_intvl_s),
+				    MAX_TCP_KEEPINTVL) * HZ;
+	tp->keepalive_probes = min_t(u32, le32_to_cpu(tcp->keepalive_probes),
+				     MAX_TCP_KEEPCNT);
+}
+
+static void slice_tcp_import_clocks(struct sock *sk,
+				    const struct slice_image_tcp *tcp)
+{
+	u32 age_ms = min_t(u64, SLICE_TCP_AGE_MAX_MS,
+			   div_u64(le64_to_cpu(tcp->frozen_clock_ns),
+				   NSEC_PER_MSEC));
+	struct tcp_sock *tp = tcp_sk(sk);
+	time64_t stamp;
+
+	if (!tp->rx_opt.tstamp_ok)
+		return;
+	tp->tsoffset = le32_to_cpu(tcp->tsval) + age_ms - slice_tcp_clock(tp);
+	tp->rx_opt.ts_recent = le32_to_cpu(tcp->ts_recent);
+	/* 0 would mean that there is none. */
+	stamp = ktime_get_seconds() - le32_to_cpu(tcp->ts_recent_age_s);
+	tp->rx_opt.ts_recent_stamp = max_t(time64_t, stamp, 1);
+}
+
+static void slice_tcp_import_timing(struct sock *sk,
+				    const struct slice_image_tcp *tcp)
+{
+	struct inet_connection_sock *icsk = inet_csk(sk);
+	struct tcp_sock *tp = tcp_sk(sk);
+
+	tp->srtt_us = min(le32_to_cpu(tcp->srtt_us), 8 * SLICE_TCP_RTT_MAX_US);
+	tp->mdev_us = min(le32_to_cpu(tcp->mdev_us), 4 * SLICE_TCP_RTT_MAX_US);
+	tp->rttvar_us = min(le32_to_cpu(tcp->rttvar_us),
+			    4 * SLICE_TCP_RTT_MAX_US);
+	tp->mdev_max_us = tp->rttvar_us;
+	icsk->icsk_rto = clamp_t(unsigned long,
+				 usecs_to_jiffies(le32_to_cpu(tcp->rto_us)),
+				 TCP_RTO_MIN, TCP_RTO_MAX);
+	tcp_snd_cwnd_set(tp, clamp(le32_to_cpu(tcp->snd_cwnd), 1u,
+				   SLICE_TCP_CWND_MAX));
+	tp->snd_cwnd_stamp = tcp_jiffies32;
+	tp->snd_ssthresh = clamp(le32_to_cpu(tcp->snd_ssthresh), 2u,
+				 (u32)TCP_INFINITE_SSTHRESH);
+}
+
+static void slice_tcp_import_sizes(struct sock *sk,
+				   const struct slice_image_tcp *tcp)
+{
+	struct inet_connection_sock *icsk = inet_csk(sk);
+	struct tcp_sock *tp = tcp_sk(sk);
+	u32 advmss = le32_to_cpu(tcp->advmss);
+
+	/* Without these the MSS would stay at the 524 that connect() set. */
+	tp->rx_opt.user_mss = le32_to_cpu(tcp->user_mss);
+	tp->rx_opt.mss_clamp = le32_to_cpu(tcp->mss_clamp);
+	tp->advmss = advmss;
+	tp->max_window = le32_to_cpu(tcp->max_window);
+	tcp_mtup_init(sk);
+	icsk->icsk_sync_mss(sk, dst_mtu(__sk_dst_get(sk)));
+
+	tp->window_clamp = clamp(le32_to_cpu(tcp->window_clamp), advmss,
+				 65535u << TCP_MAX_WSCALE);
+	tp->rcv_ssthresh = min(le32_to_cpu(tcp->rcv_ssthresh),
+			       tp->window_clamp);
+	tp->rcvq_space.space = min(le32_to_cpu(tcp->rcvq_space),
+				   tp->window_clamp);
+	tp->rcvq_space.seq = tp->copied_seq;
+	icsk->icsk_ack.rcv_mss = clamp_t(u32, le32_to_cpu(tcp->rcv_mss),
+					 TCP_MIN_MSS, advmss);
+}
+
+static void slice_tcp_import_buffers(struct sock *sk,
+				     const struct slice_image_tcp *tcp)
+{
+	u32 options = le32_to_cpu(tcp->options);
+
+	WRITE_ONCE(sk->sk_rcvbuf,
+		   (int)clamp_t(u32, le32_to_cpu(tcp->rcvbuf), SOCK_MIN_RCVBUF,
+				slice_tcp_rcvbuf_max(sock_net(sk))));
+	WRITE_ONCE(sk->sk_sndbuf,
+		   (int)clamp_t(u32, le32_to_cpu(tcp->sndbuf), SOCK_MIN_SNDBUF,
+				slice_tcp_sndbuf_max(sock_net(sk))));
+	sk->sk_userlocks &= ~(SOCK_RCVBUF_LOCK | SOCK_SNDBUF_LOCK);
+	if (options & SLICE_TCP_OPT_RCVBUF_LOCKED)
+		sk->sk_userlocks |= SOCK_RCVBUF_LOCK;
+	if (options & SLICE_TCP_OPT_SNDBUF_LOCKED)
+		sk->sk_userlocks |= SOCK_SNDBUF_LOCK;
+}
+
+/* What connect() and the queues have disturbed, last. */
+static void slice_tcp_import_windows(struct sock *sk,
+				     const struct slice_image_tcp *tcp)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	u32 snd_sml = le32_to_cpu(tcp->snd_sml);
+
+	tp->snd_wl1 = le32_to_cpu(tcp->snd_wl1);
+	tp->snd_wnd = le32_to_cpu(tcp->snd_wnd);
+	tp->rcv_wnd = le32_to_cpu(tcp->rcv_wnd);
+	tp->rcv_wup = le32_to_cpu(tcp->rcv_wup);
+	tp->snd_up = tp->snd_una;
+	tp->snd_sml = between(snd_sml, tp->snd_una, tp->snd_nxt) ?
+		      snd_sml : tp->snd_una;
+	tp->pushed_seq = tp->write_seq;
+	tp->rtt_seq = tp->snd_nxt;
+	tp->pred_flags = 0;
+	if (le32_to_cpu(tcp->state) == TCP_CLOSE_WAIT) {
+		WRITE_ONCE(tp->rcv_nxt, le32_to_cpu(tcp->rcv_nxt));
+		WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | RCV_SHUTDOWN);
+		sock_set_flag(sk, SOCK_DONE);
+		tcp_set_state(sk, TCP_CLOSE_WAIT);
+	}
+}
+
+/* ---- queues, under the socket's lock ---- */
+
+/* Into the queue that tp->repair_queue says, or, out of repair, the tail. */
+static int slice_tcp_put(struct sock *sk, const u8 *data, size_t bytes)
+{
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+	struct kvec vec;
+	int ret;
+
+	while (bytes) {
+		vec.iov_base = (void *)data;
+		vec.iov_len = bytes;
+		iov_iter_kvec(&msg.msg_iter, ITER_SOURCE, &vec, 1, bytes);
+		ret = tcp_sendmsg_locked(sk, &msg, bytes);
+		if (ret <= 0)
+			return -ENOMEM;
+		data += ret;
+		bytes -= ret;
+	}
+	return 0;
+}
+
+static int slice_tcp_import_queues(struct sock *sk,
+				   const struct slice_tcp_record *record)
+{
+	u32 sent_bytes = le32_to_cpu(record->tcp->sent_bytes);
+	u32 recv_bytes = le32_to_cpu(record->tcp->recv_bytes);
+	u32 send_bytes = le32_to_cpu(record->tcp->send_bytes);
+	struct tcp_sock *tp = tcp_sk(sk);
+	int ret;
+
+	/* The queues are within the limits, how they lie in memory may not be. */
+	WRITE_ONCE(sk->sk_rcvbuf, INT_MAX / 2);
+	WRITE_ONCE(sk->sk_sndbuf, INT_MAX / 2);
+	tp->repair_queue = TCP_RECV_QUEUE;
+	ret = slice_tcp_put(sk, record->recv, recv_bytes);
+	if (ret)
+		return ret;
+	tp->repair_queue = TCP_SEND_QUEUE;
+	ret = slice_tcp_put(sk, record->send, sent_bytes);
+	if (ret)
+		return ret;
+	if (tp->snd_nxt - tp->snd_una != sent_bytes)
+		return -ENOMEM;
+	/* Not sent: the window is still 0. */
+	tp->repair_queue = TCP_NO_QUEUE;
+	tp->repair = 0;
+	return slice_tcp_put(sk, record->send + sent_bytes,
+			     send_bytes - sent_bytes);
+}
+
+static void slice_tcp_seed_next_hop(struct sock *sk, const u8 *mac)
+{
+	struct neighbour *neigh;
+
+	if (!is_valid_ether_addr(mac))
+		return;
+	neigh = dst_neigh_lookup(__sk_dst_get(sk), &inet_sk(sk)->inet_daddr);
+	if (!neigh)
+		return;
+	/* Only where nothing is known; stale, so it is soon verified. */
+	if (neigh->dev->type == ARPHRD_ETHER &&
+	    !(READ_ONCE(neigh->nud_state) & NUD_VALID))
+		neigh_update(neigh, mac, NUD_STALE, NEIGH_UPDATE_F_OVERRIDE, 0);
+	neigh_release(neigh);
+}
+
+/* Under the socket's lock: everything, and the timers off. */
+static int slice_tcp_restore(struct slice_tcp *conn, struct sock *sk,
+			     const struct slice_tcp_record *record)
+{
+	const struct slice_image_tcp *tcp = record->tcp;
+	u32 options = le32_to_cpu(tcp->options);
+	int ret;
+
+	slice_tcp_seed_next_hop(sk, tcp->next_hop_mac);
+	slice_tcp_import_options(sk, tcp);
+	slice_tcp_import_clocks(sk, tcp);
+	slice_tcp_import_sizes(sk, tcp);
+	slice_tcp_import_timing(sk, tcp);
+	ret = slice_tcp_import_queues(sk, record);
+	if (ret)
+		return ret;
+	slice_tcp_import_windows(sk, tcp);
+	slice_tcp_import_buffers(sk, tcp);
+	inet_csk_clear_xmit_timer(sk, ICSK_TIME_RETRANS);
+	sk->sk_reuse = options & SLICE_TCP_OPT_REUSEADDR ? SK_CAN_REUSE :
+							   SK_NO_REUSE;
+	sk->sk_reuseport = !!(options & SLICE_TCP_OPT_REUSEPORT);
+
+	conn->nonagle = (options & SLICE_TCP_OPT_NODELAY ? TCP_NAGLE_OFF : 0) |
+			(options & SLICE_TCP_OPT_CORK ? TCP_NAGLE_CORK : 0);
+	tcp_sk(sk)->nonagle = conn->nonagle;
+	conn->wants_keepalive = options & SLICE_TCP_OPT_KEEPALIVE;
+	conn->owes_ack = options & SLICE_TCP_OPT_ACK_PENDING;
+	return 0;
+}
+
+/* ---- the layer's operations ---- */
+
+static bool slice_tcp_is_needed(const struct slice_image_reader *reader,
+				u32 index)
+{
+	u32 i;
+
+	for (i = 0; i < reader->n_deps; i++)
+		if (le32_to_cpu(reader->deps[i]->to) == index)
+			return true;
+	return false;
+}
+
+/* Of a capsule that never had any: as whoever plugs. */
+static struct slice_tcp *slice_tcp_ready(struct slice_capsule *capsule)
+{
+	struct slice_tcp *conn = slice_capsule_priv(capsule);
+
+	if (conn)
+		return conn;
+	conn = slice_tcp_new(current->nsproxy->net_ns, GFP_KERNEL_ACCOUNT);
+	if (!conn)
+		return NULL;
+	conn->capsule = capsule;
+	slice_capsule_set_priv(capsule, conn);
+	return conn;
+}
+
+/* Makes the socket of checked records, frozen, and ties it to @conn. */
+static int slice_tcp_import(struct slice_tcp *conn,
+			    const struct slice_tcp_record *record)
+{
+	bool is_mapped = le32_to_cpu(record->tcp->options) &
+			 SLICE_TCP_OPT_MAPPED;
+	struct socket *sock;
+	struct file *file;
+	int ret;
+
+	file = slice_tcp_make(conn->net, record->tcp, is_mapped);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	sock = sock_from_file(file);
+	lock_sock(sock->sk);
+	ret = slice_tcp_establish(sock, record->tcp, is_mapped);
+	if (!ret)
+		ret = slice_tcp_restore(conn, sock->sk, record);
+	if (ret)
+		slice_tcp_silence(sock->sk);
+	else
+		slice_tcp_attach(conn, sock->sk);
+	release_sock(sock->sk);
+	if (ret) {
+		fput(file);
+		return ret;
+	}
+	xchg(&conn->file, file);
+	return 0;
+}
+
+/**
+ * slice_tcp_plug() - make the socket of an image, frozen and mute
+ * @capsule: fresh, or one whose unplug is undone
+ * @reader: of the image
+ * @index: of the capsule in the image
+ *
+ * Context: process context; a fresh connection is made in the network
+ * namespace of current.
+ * Return: 0; -EPROTO (the records contradict themselves), -ENOSPC (more queued
+ * than sysctls allow here, or too many mutes), -EADDRNOTAVAIL (no address of
+ * this host), -EADDRINUSE (another socket has the tuple), -ECONNREFUSED (no
+ * marked listener to give it to, and no layer above), -ENOMEM, or what
+ * socket(), bind() and connect() answer.
+ */
+int slice_tcp_plug(struct slice_capsule *capsule,
+		   const struct slice_image_reader *reader, u32 index)
+{
+	struct slice_tcp_record record;
+	struct sk_buff_head caught;
+	struct slice_tcp *conn;
+	__be32 local;
+	int ret;
+
+	/* A commit's snapshot is restored differently: all of its output counts
+	 * as sent. */
+	if (le32_to_cpu(reader->header->flags) & SLICE_IMAGE_COMMIT)
+		return -EPROTO;
+	conn = slice_tcp_ready(capsule);
+	if (!conn)
+		return -ENOMEM;
+	ret = slice_tcp_check(conn->net, reader, index, &record);
+	if (ret)
+		return ret;
+	memcpy(&local, record.tcp->flow.local, sizeof(local));
+	if (inet_addr_type(conn->net, local) != RTN_LOCAL)
+		return -EADDRNOTAVAIL;
+	conn->is_top = !slice_tcp_is_needed(reader, index);
+	if (conn->is_top &&
+	    !slice_tcp_has_listener(conn->net, &record.tcp->flow))
+		return -ECONNREFUSED;
+	conn->flow.flow = record.tcp->flow;
+	conn->flow.is_known = true;
+
+	ret = slice_mute_add(conn->net, &conn->flow.flow);
+	if (ret)
+		return ret;
+	ret = slice_tcp_import(conn, &record);
+	if (!ret)
+		return 0;
+	if (ret == -EADDRINUSE) {
+		/* The connection that has the tuple is none of ours to mute. */
+		slice_mute_remove(conn->net, &conn->flow.flow);
+		return ret;
+	}
+	__skb_queue_head_init(&caught);
+	slice_tcp_settle(capsule, &caught);
+	__skb_queue_purge(&caught);
+	return ret;
+}
+
+/* Arms what plug left off; under the socket's lock. */
+static void slice_tcp_arm(struct slice_tcp *conn, struct sock *sk)
+{
+	if (tcp_sk(sk)->packets_out && !inet_csk(sk)->icsk_pending)
+		inet_csk_reset_xmit_timer(sk, ICSK_TIME_RETRANS,
+					  inet_csk(sk)->icsk_rto, TCP_RTO_MAX);
+	if (conn->owes_ack)
+		inet_csk(sk)->icsk_ack.pending |= ICSK_ACK_SCHED;
+	conn->has_tail = tcp_send_head(sk);
+}
+
+void slice_tcp_open(struct slice_capsule *capsule)
+{
+	struct slice_tcp *conn = slice_capsule_priv(capsule);
+	struct file *file = NULL;
+	struct sock *sk;
+
+	sk = slice_tcp_hold_sock(conn);
+	slice_mute_remove(conn->net, &conn->flow.flow);
+	if (!sk)
+		return;
+	lock_sock(sk);
+	slice_tcp_arm(conn, sk);
+	release_sock(sk);
+	if (conn->has_tail) {
+		/* The exported way to push; it also arms the window probe. */
+		tcp_sock_set_nodelay(sk);
+		lock_sock(sk);
+		tcp_sk(sk)->nonagle = conn->nonagle;
+		release_sock(sk);
+	}
+	if (conn->owes_ack)
+		tcp_sock_set_quickack(sk, 2);
+	if (conn->wants_keepalive)
+		sock_set_keepalive(sk);
+	sock_put(sk);
+	if (conn->is_top)
+		file = xchg(&conn->file, NULL);
+	if (file)
+		slice_tcp_give_to_listener(conn, file);
+}
+
+void slice_tcp_discard(struct slice_capsule *capsule)
+{
+	struct slice_tcp *conn = slice_capsule_priv(capsule);
+	struct slice_capsule *tied = NULL;
+	struct sk_buff_head caught;
+	struct sock *sk;
+
+	sk = slice_tcp_hold_sock(conn);
+	if (sk) {
+		lock_sock(sk);
+		if (READ_ONCE(conn->sk) == sk) {
+			tied = slice_tcp_detach(sk);
+			slice_tcp_silence(sk);
+		}
+		release_sock(sk);
+		sock_put(sk);
+		if (tied)
+			slice_capsule_put(tied);
+	}
+	slice_tcp_abandon(capsule);
+	__skb_queue_head_init(&caught);
+	slice_tcp_settle(capsule, &caught);
+	__skb_queue_purge(&caught);
+}
