@@ -99,6 +99,7 @@ struct slice_capsule *slice_capsule_create(const struct slice_layer_ops *ops,
 					   void *priv, gfp_t gfp);
 void slice_capsule_remove(struct slice_capsule *capsule);
 struct slice_capsule *slice_capsule_get(struct slice_capsule *capsule);
+bool slice_capsule_tryget(struct slice_capsule *capsule);
 void slice_capsule_put(struct slice_capsule *capsule);
 void *slice_capsule_priv(const struct slice_capsule *capsule);
 void slice_capsule_set_priv(struct slice_capsule *capsule, void *priv);

@@ -116,10 +116,13 @@ int slice_component_join(struct slice_capsule *a, struct slice_capsule *b)
 	struct slice_capsule *top_keep, *top_lose;
 	bool lose_leads;
 
+	if (keep == lose)
+		return keep->n_links < SLICE_IMAGE_DEPS_MAX ? 0 : -ENOSPC;
+	if (keep->state == SLICE_STATE_DRAINING &&
+	    lose->state == SLICE_STATE_DRAINING)
+		return -EBUSY;
 	if (keep->n_links + lose->n_links >= SLICE_IMAGE_DEPS_MAX)
 		return -ENOSPC;
-	if (keep == lose)
-		return 0;
 	if (keep->n_capsules + lose->n_capsules > SLICE_COMPONENT_HARD_MAX)
 		return -ENOSPC;
 

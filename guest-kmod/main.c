@@ -5,15 +5,45 @@
 #include <linux/init.h>
 #include <linux/module.h>
 
+#include "chardev.h"
+#include "mute.h"
+#include "plug.h"
 #include "registry.h"
+#include "tcp.h"
 
 static int __init slice_init(void)
 {
-	return slice_registry_init();
+	int ret;
+
+	ret = slice_registry_init();
+	if (ret)
+		return ret;
+	ret = slice_mute_init();
+	if (ret)
+		goto err_exit_registry;
+	ret = slice_tcp_init();
+	if (ret)
+		goto err_exit_mute;
+	ret = slice_chardev_init();
+	if (ret)
+		goto err_exit_tcp;
+	return 0;
+
+err_exit_tcp:
+	slice_tcp_exit();
+err_exit_mute:
+	slice_mute_exit();
+err_exit_registry:
+	slice_registry_exit();
+	return ret;
 }
 
 static void __exit slice_exit(void)
 {
+	slice_chardev_exit();
+	slice_plug_exit();
+	slice_tcp_exit();
+	slice_mute_exit();
 	slice_registry_exit();
 }
 

@@ -242,7 +242,6 @@ static void slice_free(struct kref *ref)
 	struct slice *slice = container_of(ref, struct slice, ref);
 
 	WARN_ON_ONCE(slice->image);
-	kvfree(slice->flows);
 	kfree(slice);
 }
 
@@ -271,6 +270,11 @@ struct slice_capsule *slice_capsule_get(struct slice_capsule *capsule)
 {
 	kref_get(&capsule->ref);
 	return capsule;
+}
+
+bool slice_capsule_tryget(struct slice_capsule *capsule)
+{
+	return kref_get_unless_zero(&capsule->ref);
 }
 
 void slice_capsule_put(struct slice_capsule *capsule)
@@ -603,6 +607,20 @@ void slice_capsule_remove(struct slice_capsule *capsule)
 
 /* ---- what others ask and tell ---- */
 
+int slice_capsule_may_end(struct slice_capsule *capsule, bool is_owner)
+{
+	int ret = 0;
+
+	spin_lock_bh(&slice_registry_lock);
+	if (!capsule->slice || capsule->phase == SLICE_PHASE_UNPLUGGED ||
+	    capsule->phase == SLICE_PHASE_PLUGGED)
+		ret = -ESTALE;
+	else if (capsule->slice->state > SLICE_STATE_DRAINING && !is_owner)
+		ret = -EBUSY;
+	spin_unlock_bh(&slice_registry_lock);
+	return ret;
+}
+
 int slice_capsule_make_top(struct slice_capsule *capsule,
 			   const u8 label[SLICE_LABEL_BYTES],
 			   struct slice_id *ret_slice)
@@ -705,9 +723,11 @@ void slice_status_of(struct slice *slice, struct slice_status *ret_status)
 	list_for_each_entry(capsule, &slice->capsules, in_slice)
 		slice_status_add(&status, capsule);
 	capsule = slice_component_top(slice);
-	if (capsule)
+	if (capsule) {
+		status.top = capsule->id;
 		memcpy(status.top_layer, capsule->ops->name,
 		       sizeof(status.top_layer));
+	}
 	spin_unlock_bh(&slice_registry_lock);
 	*ret_status = status;
 }
@@ -726,7 +746,7 @@ static int slice_set_compare(const void *a, const void *b)
 	return 0;
 }
 
-int slice_set_take(struct slice *slice, struct slice_set *ret_set)
+void slice_set_take(struct slice *slice, struct slice_set *ret_set)
 {
 	struct slice_set set = {};
 	struct slice_capsule *capsule;
@@ -734,15 +754,14 @@ int slice_set_take(struct slice *slice, struct slice_set *ret_set)
 
 	for (;;) {
 		room = max(1u, READ_ONCE(slice->n_capsules));
-		set.capsules = kvcalloc(room, sizeof(*set.capsules),
-					GFP_KERNEL);
-		if (!set.capsules)
-			return -ENOMEM;
+		/* At most 8 KiB; who thaws has no way to fail. */
+		set.capsules = kcalloc(room, sizeof(*set.capsules),
+				       GFP_KERNEL | __GFP_NOFAIL);
 		spin_lock_bh(&slice_registry_lock);
 		if (slice->n_capsules <= room)
 			break;
 		spin_unlock_bh(&slice_registry_lock);
-		kvfree(set.capsules);
+		kfree(set.capsules);
 	}
 	set.generation = slice->generation;
 	list_for_each_entry(capsule, &slice->capsules, in_slice)
@@ -751,14 +770,13 @@ int slice_set_take(struct slice *slice, struct slice_set *ret_set)
 	sort(set.capsules, set.n, sizeof(*set.capsules), slice_set_compare,
 	     NULL);
 	*ret_set = set;
-	return 0;
 }
 
 void slice_set_drop(struct slice_set *set)
 {
 	while (set->n)
 		slice_capsule_put(set->capsules[--set->n]);
-	kvfree(set->capsules);
+	kfree(set->capsules);
 	set->capsules = NULL;
 }
 

@@ -80,6 +80,7 @@ enum slice_phase {
  * @is_top: create_slice named it
  * @was_pinned: what slice_capsule_changed() saw last
  * @mark: component.c's
+ * @index: in the image, plug.c's, under move_lock
  */
 struct slice_capsule {
 	struct kref ref;
@@ -98,6 +99,7 @@ struct slice_capsule {
 	bool is_top;
 	bool was_pinned;
 	u32 mark;
+	u32 index;
 };
 
 /**
@@ -126,7 +128,6 @@ struct slice_link {
  * @move_lock: see registry.h
  * @deadline: jiffies until which layers may take over what the mover asked
  * @image: kept while UNPLUGGED
- * @flows: its connections' addresses as they were unplugged, @n_flows
  * @frozen_ns: when it was frozen (ktime_get_ns())
  * @in_dirty: in report.c's list; holds a reference
  * @reported_id: the device knows it by this, if @is_reported
@@ -147,8 +148,6 @@ struct slice {
 	struct mutex move_lock;
 	unsigned long deadline;
 	struct slice_image *image;
-	struct slice_image_flow *flows;
-	u32 n_flows;
 	u64 frozen_ns;
 	struct list_head in_dirty;
 	struct slice_id reported_id;
@@ -171,6 +170,7 @@ struct slice_set {
  */
 struct slice_status {
 	struct slice_id slice;
+	struct slice_id top;
 	enum slice_state state;
 	enum slice_movability movability;
 	enum slice_why why;
@@ -209,8 +209,8 @@ int slice_registry_for_each(int (*each)(void *opaque, struct slice *slice),
 
 struct slice *slice_get(struct slice *slice);
 void slice_put(struct slice *slice);
-/* -ENOMEM. */
-int slice_set_take(struct slice *slice, struct slice_set *ret_set);
+/* Never fails: a slice is small (SLICE_COMPONENT_HARD_MAX).  May sleep. */
+void slice_set_take(struct slice *slice, struct slice_set *ret_set);
 void slice_set_drop(struct slice_set *set);
 void slice_status_of(struct slice *slice, struct slice_status *ret_status);
 /* 0, -ESTALE when it was removed. */
@@ -220,6 +220,9 @@ int slice_capsule_make_top(struct slice_capsule *capsule,
 /* 0, -ENOENT when it is not set. */
 int slice_capsule_drop_dep(struct slice_capsule *capsule,
 			   struct slice_capsule *needs);
+/* May its layer end it now?  0, -ESTALE: it is unplugged or not yet open;
+ * -EBUSY: drained, and @is_owner says that it is only a user of the layer. */
+int slice_capsule_may_end(struct slice_capsule *capsule, bool is_owner);
 /* Does a capsule of the layer @ops need @capsule directly? */
 bool slice_capsule_is_needed_by_layer(struct slice_capsule *capsule,
 				      const struct slice_layer_ops *ops);

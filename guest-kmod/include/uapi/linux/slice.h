@@ -125,7 +125,9 @@ struct slice_info {
  *        name, version, rank and abi_hash must be those of the provider;
  *        otherwise -1
  *
- * Once for each opener; a second call is EBUSY.
+ * Once for each opener; a second call is EBUSY.  Several openers may provide a
+ * layer of one name, if version, rank and abi_hash are the same: else EINVAL.
+ * A capsule that arrives goes to the one of them that has the fewest.
  */
 struct slice_layer {
 	__u32 size;
@@ -141,20 +143,24 @@ struct slice_layer {
 /**
  * struct slice_register - SLICE_IOC_REGISTER, SLICE_IOC_GET_ID
  * @flags: 0 for REGISTER; for GET_ID one of SLICE_GET_BY_KEY,
- *         SLICE_GET_BY_HANDLE (own layer), SLICE_GET_BY_FD, SLICE_GET_BY_ID
- * @handle: how the layer names it locally; with BY_FD a TCP socket's
- *         descriptor in the low 32 bits
+ *         SLICE_GET_BY_HANDLE, SLICE_GET_BY_ID, SLICE_GET_NEXT (all of the
+ *         own provider), SLICE_GET_BY_FD
+ * @handle: how the layer names it locally, 0 = not at all; with BY_FD a TCP
+ *         socket's descriptor.  Out: of a provider's capsule
  * @key: bytes by which the layer finds it again after a move; @key_bytes of it,
  *         the rest zero; @key_bytes 0 = no key
  * @bytes: in REGISTER: room for its state, 0 .. SLICE_CAPSULE_BYTES_MAX,
  *         rounded up to whole pages; out: that room
  * @mmap_offset: out: where to map it in /dev/slice (0 bytes of room: 0)
- * @id: out; with BY_ID: in
+ * @id: out; with BY_ID: in; with NEXT in: the capsule with the next higher id
+ *         is wanted (all zero: the first), ENOENT after the last
  * @word_index: out: the caller's reference word of this capsule
  *
  * GET_ID by descriptor gives a connection its tcp capsule if its listener did
  * not (needs no layer: any opener may name a socket it holds).
- * REGISTER needs a layer.  A key is unique in its layer: EEXIST.
+ * GET_ID fills @handle, @key and @key_bytes of a provider's capsule.
+ * REGISTER needs a layer: EPERM.  A key and a handle are unique among the
+ * provider's capsules: EEXIST.
  * A capsule of no slice is a slice of its own.
  */
 struct slice_register {
@@ -172,6 +178,7 @@ struct slice_register {
 #define SLICE_GET_BY_HANDLE	0x2
 #define SLICE_GET_BY_FD		0x4
 #define SLICE_GET_BY_ID		0x8
+#define SLICE_GET_NEXT		0x10
 
 /**
  * struct slice_capsule_op - DEREGISTER, CREATE_SLICE, GET_HANDLE, GET_REF,
@@ -186,6 +193,9 @@ struct slice_register {
  *
  * GET_REF is what a get that found FROZEN calls: it sleeps until the slice is
  * thawed (then the reference is counted in the word), or has left: ESTALE.
+ * To GET_REF and DEREGISTER a capsule that is not here has left: ESTALE, not
+ * ENOENT.  DEREGISTER of one that is unplugged or being plugged is ESTALE too
+ * and harms nothing; of a drained one EBUSY to those who joined.
  * PUT_REF is what a put that found NOTIFY and reached zero calls: it only
  * tells the kernel to look again; it never fails on a capsule that has left.
  */
@@ -318,8 +328,9 @@ struct slice_list_entry {
  * The same four steps that the device's events drive, for a VM without one:
  * an agent or a test carries the image.  QUIESCE freezes and waits; on EBUSY
  * the slice is thawed again.  UNPLUG makes the image, keeps it and mutes the
- * tuples; with too little room: ENOSPC, still only drained, @image_bytes says
- * what it takes.  PLUG makes the slice PLUGGED (frozen).
+ * tuples; with too little room: ENOSPC, @image_bytes says what it takes, and
+ * another UNPLUG copies the kept image out.  PLUG makes the slice PLUGGED
+ * (frozen).
  * FINISH RESUME: an unplugged or drained slice runs here again.
  * FINISH FORGET: an unplugged slice's image is dropped, tuples stay mute.
  * FINISH OPEN: a plugged slice runs.  FINISH DISCARD: a plugged slice goes,
