@@ -25,4 +25,5 @@ if [[ ! -f $build/build.ninja || ! -f $build/.made || $(<"$build/.made") != "$ma
 	meson setup "$build" "$SLICE_TOP" "${options[@]}"
 	echo "$made" >"$build/.made"
 fi
-ninja -C "$build" -j "$SLICE_JOBS"
+# One broken program does not keep the others from being built.
+ninja -C "$build" -j "$SLICE_JOBS" -k 0
