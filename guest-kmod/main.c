@@ -10,6 +10,7 @@
 #include "plug.h"
 #include "registry.h"
 #include "tcp.h"
+#include "virtio.h"
 
 static int __init slice_init(void)
 {
@@ -24,11 +25,16 @@ static int __init slice_init(void)
 	ret = slice_tcp_init();
 	if (ret)
 		goto err_exit_mute;
-	ret = slice_chardev_init();
+	ret = slice_virtio_init();
 	if (ret)
 		goto err_exit_tcp;
+	ret = slice_chardev_init();
+	if (ret)
+		goto err_exit_virtio;
 	return 0;
 
+err_exit_virtio:
+	slice_virtio_exit();
 err_exit_tcp:
 	slice_tcp_exit();
 err_exit_mute:
@@ -41,6 +47,7 @@ err_exit_registry:
 static void __exit slice_exit(void)
 {
 	slice_chardev_exit();
+	slice_virtio_exit();
 	slice_plug_exit();
 	slice_tcp_exit();
 	slice_mute_exit();

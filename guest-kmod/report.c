@@ -85,7 +85,6 @@ bool slice_report_next(struct slice_report *ret_report)
 static int slice_report_again(void *opaque, struct slice *slice)
 {
 	spin_lock_bh(&slice_registry_lock);
-	slice->is_reported = false;
 	slice_report_changed(slice);
 	spin_unlock_bh(&slice_registry_lock);
 	return 0;
@@ -93,7 +92,6 @@ static int slice_report_again(void *opaque, struct slice *slice)
 
 void slice_report_all(void)
 {
-	slice_report_drop_all();
 	slice_registry_for_each(slice_report_again, NULL);
 }
 

@@ -35,7 +35,8 @@ struct slice_report {
 void slice_report_listen(void (*kick)(void));
 /* The next thing to tell, false if none. */
 bool slice_report_next(struct slice_report *ret_report);
-/* The device has forgotten everything: report all slices again. */
+/* The device may have forgotten everything: report all slices again.  What has
+ * ended and was not told yet is still told. */
 void slice_report_all(void);
 /* Drops what is left to be told, at module exit. */
 void slice_report_drop_all(void);
