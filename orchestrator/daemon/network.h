@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * network.h - which connection leads to which VM
+ *
+ * Holds what the switch should have and brings it there: after each change, and
+ * after each new connection to it.  Until slice_network_start() the switch is left as it
+ * is, so that a restarted sliced first learns what exists.
+ *
+ * Below: flow.c, rules.c, store.c (slots).  Above: orchestrator.c.
+ */
+#ifndef SLICE_DAEMON_NETWORK_H
+#define SLICE_DAEMON_NETWORK_H
+
+#include "flow.h"
+#include "store.h"
+
+typedef struct SliceNetwork SliceNetwork;
+
+/**
+ * SliceNetworkKnown: tell every known connection and the VM that has it
+ *
+ * Called before VMs join the spread: @pin is to be called for each.
+ */
+typedef void (*SliceNetworkPin)(SliceNetwork *network, const SliceTuple *flow,
+                                const char *vm);
+typedef void (*SliceNetworkKnown)(SliceNetwork *network, SliceNetworkPin pin,
+                                  gpointer data);
+
+SliceNetwork *slice_network_new(const char *bridge, const char *openflow,
+                                const char *address, const char *mac,
+                                SliceStore *store, SliceNetworkKnown known,
+                                gpointer data);
+void slice_network_free(SliceNetwork *network);
+
+/* From now on the switch is made to be what this says. */
+void slice_network_start(SliceNetwork *network);
+
+/**
+ * slice_network_set_vm() - a VM is there
+ * @port: name of its service NIC's port on the bridge
+ * @spread: new connections may come to it
+ */
+void slice_network_set_vm(SliceNetwork *network, const char *vm,
+                          const char *port, gboolean spread);
+
+/* It is not any more: its exact rules go, its clients are spread over the others. */
+void slice_network_remove_vm(SliceNetwork *network, const char *vm);
+
+/**
+ * slice_network_route() - lead connections to a VM, whatever the spread says
+ * @slice: for messages
+ * @done: see slice_flow_commit(); also SLICE_ERROR_REFUSED where the VM has no
+ *	port on the bridge
+ */
+void slice_network_route(SliceNetwork *network, const char *slice,
+                         GArray *flows, const char *vm, SliceFlowDone done,
+                         gpointer data);
+
+/* Connections that ended: their exact rules go. */
+void slice_network_forget(SliceNetwork *network, GArray *flows);
+
+/* Exact rules of connections that nobody knows go; all VMs have told theirs. */
+void slice_network_trim(SliceNetwork *network);
+
+gboolean slice_network_is_connected(SliceNetwork *network);
+guint slice_network_slot(SliceNetwork *network, const char *vm);
+/* 0: it has no port on the bridge. */
+guint slice_network_port(SliceNetwork *network, const char *vm);
+gboolean slice_network_in_spread(SliceNetwork *network, const char *vm);
+guint slice_network_exact_rules(SliceNetwork *network);
+
+#endif

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * orchestrator.c - the parts of sliced put together
+ *
+ * Start.  The switch is left alone, and moves of an earlier incarnation unresolved, until each VM
+ * that runs has told its slices, or START_MS has passed: only then is known what
+ * the switch must not lose and who of a move still lives.
+ *
+ * Death.  The end of an engine's monitor is taken for its VM's death at once: its clients are spread over
+ * the others, its moves are resolved.  libvirt's event comes later and changes nothing.
+ */
+#include "orchestrator.h"
+
+#include <string.h>
+
+#include "util/error.h"
+
+#define START_MS 5000
+
+struct SliceOrchestrator {
+    const SliceConfig *config;
+    const SliceOrchestratorHandlers *handlers;
+    gpointer data;
+    SliceStore *store;
+    SliceRegistry *registry;
+    SliceNetwork *network;
+    SliceMover *mover;
+    SliceJobs *jobs;
+    SliceDomains *domains;
+    GHashTable *vms;
+    gboolean listed;
+    gboolean started;
+    guint start_timer;
+};
+
+/* ---- events ---- */
+
+static void tell_vm(SliceOrchestrator *self, const char *vm, const char *step,
+                    const char *why)
+{
+    SliceEvent event = { .time_us = g_get_real_time(), .kind = "vm", .vm = vm,
+                         .step = step, .why = why };
+
+    self->handlers->event(&event, self->data);
+}
+
+static void tell_slice(SliceOrchestrator *self, const SliceEntry *entry,
+                       const char *step)
+{
+    SliceEvent event = { .time_us = g_get_real_time(), .kind = "slice",
+                         .vm = entry->vm, .slice = entry->id,
+                         .term = entry->term, .step = step,
+                         .why = entry->why };
+
+    self->handlers->event(&event, self->data);
+}
+
+/* ---- start ---- */
+
+static void recover_moves(SliceOrchestrator *self)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) moves = slice_store_moves(self->store, &error);
+
+    if (!moves) {
+        g_critical("moves of an earlier incarnation stay unresolved: %s",
+                   error->message);
+        return;
+    }
+    for (guint i = 0; i < moves->len; i++) {
+        const SliceMoveRecord *record = g_ptr_array_index(moves, i);
+
+        if (record->term >> 32 != slice_store_incarnation(self->store)) {
+            g_message("resolving the move of slice %s from %s to %s",
+                      record->slice, record->source, record->target);
+            slice_mover_recover(self->mover, record);
+        }
+    }
+}
+
+static void start(SliceOrchestrator *self)
+{
+    if (self->started) {
+        return;
+    }
+    self->started = TRUE;
+    g_clear_handle_id(&self->start_timer, g_source_remove);
+    slice_network_start(self->network);
+    recover_moves(self);
+    slice_network_trim(self->network);
+    g_message("started: %u slices", slice_registry_count(self->registry, NULL));
+}
+
+static gboolean start_anyway(gpointer data)
+{
+    SliceOrchestrator *self = data;
+
+    self->start_timer = 0;
+    g_warning("not every VM has told its slices; going on without");
+    start(self);
+    return G_SOURCE_REMOVE;
+}
+
+static void start_if_all_told(SliceOrchestrator *self)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    if (self->started || !self->listed) {
+        return;
+    }
+    g_hash_table_iter_init(&iter, self->vms);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        SliceVm *vm = value;
+
+        if (vm->running && !slice_engine_is_synced(vm->engine)) {
+            return;
+        }
+    }
+    start(self);
+}
+
+/* ---- engines ---- */
+
+static void forget_flows(SliceOrchestrator *self, GArray *flows)
+{
+    if (self->started && flows->len) {
+        slice_network_forget(self->network, flows);
+    }
+}
+
+static GArray *new_flows(void)
+{
+    return g_array_new(FALSE, FALSE, sizeof(SliceTuple));
+}
+
+static void engine_synced(SliceEngine *engine, GPtrArray *entries, gpointer data)
+{
+    SliceOrchestrator *self = data;
+    const char *name = slice_engine_vm(engine);
+    const SliceEngineInfo *info = slice_engine_info(engine);
+    SliceVm *vm = g_hash_table_lookup(self->vms, name);
+    g_autoptr(GArray) closed = new_flows();
+
+    slice_registry_replace(self->registry, name, entries, closed);
+    forget_flows(self, closed);
+    if (vm->port) {
+        slice_network_set_vm(self->network, name, vm->port, info->guest_ready);
+    }
+    tell_vm(self, name, info->guest_ready ? "ready" : "connected", NULL);
+    slice_mover_take_synced(self->mover, name);
+    start_if_all_told(self);
+}
+
+static void vm_lost(SliceOrchestrator *self, const char *name, const char *why)
+{
+    g_autoptr(GArray) closed = new_flows();
+
+    slice_network_remove_vm(self->network, name);
+    tell_vm(self, name, "lost", why);
+    slice_mover_take_lost(self->mover, name);
+    slice_registry_drop_vm(self->registry, name, closed);
+    forget_flows(self, closed);
+}
+
+static void engine_lost(SliceEngine *engine, const char *why, gpointer data)
+{
+    vm_lost(data, slice_engine_vm(engine), why);
+}
+
+static void engine_step(SliceEngine *engine, const SliceStepEvent *step,
+                        gpointer data)
+{
+    SliceOrchestrator *self = data;
+    const char *vm = slice_engine_vm(engine);
+    SliceEvent event = { .time_us = g_get_real_time(), .kind = "move",
+                         .vm = vm, .slice = step->id, .term = step->term,
+                         .step = step->step, .why = step->why,
+                         .bytes = step->bytes, .packets = step->packets };
+
+    slice_registry_step(self->registry, vm, step->id, step->term, step->step);
+    slice_mover_take_step(self->mover, vm, step);
+    self->handlers->event(&event, self->data);
+}
+
+static void engine_changed(SliceEngine *engine, const SliceEntry *entry,
+                           gboolean ended, gpointer data)
+{
+    SliceOrchestrator *self = data;
+    g_autoptr(GArray) closed = new_flows();
+    const SliceEntry *before =
+        slice_registry_peek(self->registry, entry->vm, entry->id);
+    const char *what = ended ? "ended" : before ? "changed" : "appeared";
+
+    if (ended) {
+        slice_registry_end(self->registry, entry->vm, entry->id, closed);
+        slice_mover_take_ended(self->mover, entry->vm, entry->id);
+    } else {
+        slice_registry_update(self->registry, slice_entry_copy(entry), closed);
+    }
+    forget_flows(self, closed);
+    tell_slice(self, entry, what);
+}
+
+static const SliceEngineHandlers engine_handlers = {
+    .synced = engine_synced,
+    .lost = engine_lost,
+    .step = engine_step,
+    .changed = engine_changed,
+};
+
+/* ---- domains ---- */
+
+static void vm_free(gpointer value)
+{
+    SliceVm *vm = value;
+
+    slice_engine_free(vm->engine);
+    g_free(vm->name);
+    g_free(vm->uri);
+    g_free(vm->port);
+    g_free(vm);
+}
+
+static void vm_start(SliceOrchestrator *self, SliceVm *vm,
+                     const SliceDomain *domain)
+{
+    g_autoptr(GError) error = NULL;
+    JsonNode *stream = NULL;
+
+    if (domain->stream) {
+        stream = slice_engine_parse_stream(domain->stream, &error);
+        if (!stream) {
+            g_warning("VM %s: %s", vm->name, error->message);
+        }
+    }
+    vm->running = TRUE;
+    vm->engine = slice_engine_new(vm->name, domain->qmp_path, &engine_handlers,
+                                  self);
+    slice_engine_set_stream(vm->engine, stream);
+    g_clear_pointer(&stream, json_node_unref);
+    slice_engine_start(vm->engine);
+    tell_vm(self, vm->name, "started", NULL);
+}
+
+static void vm_stop(SliceOrchestrator *self, SliceVm *vm)
+{
+    gboolean was_connected;
+
+    if (!vm->running) {
+        return;
+    }
+    was_connected = slice_engine_is_synced(vm->engine);
+    vm->running = FALSE;
+    slice_engine_stop(vm->engine);
+    if (was_connected) {
+        vm_lost(self, vm->name, "its domain stopped");
+    }
+    g_clear_pointer(&vm->engine, slice_engine_free);
+    tell_vm(self, vm->name, "stopped", NULL);
+    start_if_all_told(self);
+}
+
+static void domain_changed(const SliceDomain *domain, gpointer data)
+{
+    SliceOrchestrator *self = data;
+    SliceVm *vm = g_hash_table_lookup(self->vms, domain->name);
+
+    if (!vm) {
+        vm = g_new0(SliceVm, 1);
+        vm->name = g_strdup(domain->name);
+        g_hash_table_insert(self->vms, vm->name, vm);
+    }
+    g_free(vm->uri);
+    vm->uri = g_strdup(domain->uri);
+    g_free(vm->port);
+    vm->port = g_strdup(domain->port);
+    if (!domain->running) {
+        vm_stop(self, vm);
+    } else if (!vm->running) {
+        vm_start(self, vm, domain);
+    } else if (vm->port && slice_engine_is_synced(vm->engine)) {
+        slice_network_set_vm(self->network, vm->name, vm->port,
+                             slice_engine_info(vm->engine)->guest_ready);
+    }
+}
+
+static void domain_removed(const char *name, gpointer data)
+{
+    SliceOrchestrator *self = data;
+    SliceVm *vm = g_hash_table_lookup(self->vms, name);
+
+    /* An engine that still answers lives, whatever became of its libvirt. */
+    if (vm && !(vm->engine && slice_engine_is_synced(vm->engine))) {
+        vm_stop(self, vm);
+        g_hash_table_remove(self->vms, name);
+    }
+}
+
+static void domains_listed(gpointer data)
+{
+    SliceOrchestrator *self = data;
+
+    self->listed = TRUE;
+    start_if_all_told(self);
+}
+
+static const SliceDomainsHandlers domain_handlers = {
+    .changed = domain_changed,
+    .removed = domain_removed,
+    .listed = domains_listed,
+};
+
+/* ---- what mover, jobs and network ask ---- */
+
+static SliceEngine *mover_engine(const char *name, gpointer data)
+{
+    SliceOrchestrator *self = data;
+    SliceVm *vm = g_hash_table_lookup(self->vms, name);
+
+    return vm && vm->engine && slice_engine_is_synced(vm->engine) ? vm->engine
+                                                                  : NULL;
+}
+
+static void mover_route(const char *slice, GArray *flows, const char *vm,
+                        SliceDone done, gpointer done_data, gpointer data)
+{
+    SliceOrchestrator *self = data;
+
+    slice_network_route(self->network, slice, flows, vm, done, done_data);
+}
+
+static void mover_fence(const char *vm, SliceDone done, gpointer done_data,
+                        gpointer data)
+{
+    SliceOrchestrator *self = data;
+    g_autoptr(GError) error = NULL;
+
+    if (self->domains) {
+        slice_domains_destroy(self->domains, vm, done, done_data);
+        return;
+    }
+    error = g_error_new(SLICE_ERROR, SLICE_ERROR_UNREACHABLE,
+                        "VM %s cannot be fenced without libvirt", vm);
+    done(error, done_data);
+}
+
+static const SliceMoverOps mover_ops = {
+    .engine = mover_engine,
+    .route = mover_route,
+    .fence = mover_fence,
+};
+
+static const SliceEntry *job_entry(const char *id, gpointer data)
+{
+    SliceOrchestrator *self = data;
+
+    return slice_registry_find(self->registry, id, NULL);
+}
+
+static void job_changed(const SliceJob *job, const SliceJobItem *item,
+                        gpointer data)
+{
+    SliceOrchestrator *self = data;
+
+    self->handlers->job(job, item, self->data);
+}
+
+static const SliceJobsOps job_ops = {
+    .entry = job_entry,
+    .changed = job_changed,
+};
+
+static void known_connections(SliceNetwork *network, SliceNetworkPin pin,
+                              gpointer data)
+{
+    SliceOrchestrator *self = data;
+    g_autoptr(GPtrArray) list = slice_registry_list(self->registry, NULL, NULL);
+
+    for (guint i = 0; i < list->len; i++) {
+        const SliceEntry *entry = g_ptr_array_index(list, i);
+
+        for (guint k = 0; k < entry->flows->len; k++) {
+            pin(network, &g_array_index(entry->flows, SliceTuple, k), entry->vm);
+        }
+    }
+}
+
+/* ---- life ---- */
+
+SliceOrchestrator *slice_orchestrator_new(const SliceConfig *config,
+                                          const SliceOrchestratorHandlers *handlers,
+                                          gpointer data, GError **error)
+{
+    SliceStore *store = slice_store_open(config->store, error);
+    SliceOrchestrator *self;
+
+    if (!store) {
+        return NULL;
+    }
+    self = g_new0(SliceOrchestrator, 1);
+    self->config = config;
+    self->handlers = handlers;
+    self->data = data;
+    self->store = store;
+    self->registry = slice_registry_new();
+    self->vms = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, vm_free);
+    self->network = slice_network_new(config->bridge, config->openflow,
+                                      config->address, config->mac, store,
+                                      known_connections, self);
+    self->mover = slice_mover_new(store, &mover_ops, self);
+    self->jobs = slice_jobs_new(self->mover, &job_ops, self);
+    self->start_timer = g_timeout_add(START_MS, start_anyway, self);
+    for (guint i = 0; i < config->vms->len; i++) {
+        domain_changed(g_ptr_array_index(config->vms, i), self);
+    }
+    if (config->uris[0]) {
+        self->domains = slice_domains_new((const char *const *)config->uris,
+                                          config->bridge, &domain_handlers, self);
+    } else {
+        self->listed = TRUE;
+    }
+    return self;
+}
+
+void slice_orchestrator_free(SliceOrchestrator *self)
+{
+    if (!self) {
+        return;
+    }
+    g_clear_handle_id(&self->start_timer, g_source_remove);
+    slice_domains_free(self->domains);
+    slice_mover_free(self->mover);
+    slice_jobs_free(self->jobs);
+    g_hash_table_unref(self->vms);
+    slice_network_free(self->network);
+    slice_registry_free(self->registry);
+    slice_store_close(self->store);
+    g_free(self);
+}
+
+const SliceConfig *slice_orchestrator_config(SliceOrchestrator *self)
+{
+    return self->config;
+}
+
+guint32 slice_orchestrator_incarnation(SliceOrchestrator *self)
+{
+    return slice_store_incarnation(self->store);
+}
+
+SliceRegistry *slice_orchestrator_registry(SliceOrchestrator *self)
+{
+    return self->registry;
+}
+
+SliceNetwork *slice_orchestrator_network(SliceOrchestrator *self)
+{
+    return self->network;
+}
+
+SliceJobs *slice_orchestrator_jobs(SliceOrchestrator *self)
+{
+    return self->jobs;
+}
+
+guint slice_orchestrator_moving(SliceOrchestrator *self)
+{
+    return slice_mover_count(self->mover);
+}
+
+static int by_name(gconstpointer a, gconstpointer b)
+{
+    const SliceVm *const *one = a, *const *two = b;
+
+    return strcmp((*one)->name, (*two)->name);
+}
+
+GPtrArray *slice_orchestrator_vms(SliceOrchestrator *self)
+{
+    GPtrArray *list = g_ptr_array_new();
+    GHashTableIter iter;
+    gpointer vm;
+
+    g_hash_table_iter_init(&iter, self->vms);
+    while (g_hash_table_iter_next(&iter, NULL, &vm)) {
+        g_ptr_array_add(list, vm);
+    }
+    g_ptr_array_sort(list, by_name);
+    return list;
+}
+
+const SliceVm *slice_orchestrator_vm(SliceOrchestrator *self, const char *name,
+                                     GError **error)
+{
+    const SliceVm *vm = g_hash_table_lookup(self->vms, name);
+
+    if (!vm) {
+        g_set_error(error, SLICE_ERROR, SLICE_ERROR_NOT_FOUND,
+                    "no VM is called '%s'", name);
+    }
+    return vm;
+}
+
+const SliceJob *slice_orchestrator_move(SliceOrchestrator *self,
+                                        const char *const *patterns,
+                                        const char *target, guint deadline_ms,
+                                        GError **error)
+{
+    g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
+
+    if (!slice_orchestrator_vm(self, target, error)) {
+        return NULL;
+    }
+    for (guint i = 0; patterns[i]; i++) {
+        const SliceEntry *entry =
+            slice_registry_find(self->registry, patterns[i], error);
+
+        if (!entry) {
+            return NULL;
+        }
+        if (!g_ptr_array_find_with_equal_func(ids, entry->id, g_str_equal, NULL)) {
+            g_ptr_array_add(ids, g_strdup(entry->id));
+        }
+    }
+    if (!ids->len) {
+        g_set_error(error, SLICE_ERROR, SLICE_ERROR_INVALID,
+                    "no slice is named that should be moved");
+        return NULL;
+    }
+    g_ptr_array_add(ids, NULL);
+    return slice_jobs_move(self->jobs, (const char *const *)ids->pdata, target,
+                           deadline_ms);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * store.h - what must outlive the orchestrator: incarnation, terms, decisions
+ *
+ * SQLite with a write-ahead log and synchronous=FULL: what a function here
+ * has reported as done is on the disk.  Opening draws the next incarnation, so no message
+ * can be sent under an old one.  A term is incarnation << 32 | counter; the counter starts
+ * anew with each incarnation and need not be stored.
+ *
+ * Below: SQLite.  Above: move.c, network.c (slots), orchestrator.c.
+ * Source: docs/specs/ownership.md, rules 3 and 6; docs/specs/store.md.
+ */
+#ifndef SLICE_DAEMON_STORE_H
+#define SLICE_DAEMON_STORE_H
+
+#include <gio/gio.h>
+
+typedef struct SliceStore SliceStore;
+
+typedef enum {
+    SLICE_DECISION_NONE,
+    SLICE_DECISION_ABORT,    /* never TAKEOVER after it */
+    SLICE_DECISION_TAKEOVER, /* never ABORT after it */
+} SliceDecision;
+
+/**
+ * SliceMoveRecord: a move that has not ended, as it is on disk
+ */
+typedef struct {
+    guint64 term;
+    char *slice;
+    char *source;
+    char *target;
+    char *flows; /* of the slice when the move began, one a line, see move.c */
+    SliceDecision decision;
+} SliceMoveRecord;
+
+void slice_move_record_free(SliceMoveRecord *record);
+
+/**
+ * slice_store_open() - open or create, lock, and draw the next incarnation
+ * @path: of the file; missing folders are created
+ *
+ * Return: NULL with SLICE_ERROR_BUSY where another process has it,
+ * SLICE_ERROR_FAILED with SQLite's words otherwise.
+ */
+SliceStore *slice_store_open(const char *path, GError **error);
+void slice_store_close(SliceStore *store);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SliceStore, slice_store_close)
+
+guint32 slice_store_incarnation(SliceStore *store);
+
+/* Return: a term above all that were given before, or 0 when the incarnation's 2^32 are used up. */
+guint64 slice_store_next_term(SliceStore *store);
+
+/* Before PREPARE: the intention. */
+gboolean slice_store_move_begin(SliceStore *store, const SliceMoveRecord *record,
+                                GError **error);
+
+/**
+ * slice_store_move_decide() - before ABORT, or before TAKEOVER
+ *
+ * Return: FALSE with SLICE_ERROR_REFUSED where the other decision is on disk
+ * already, SLICE_ERROR_NOT_FOUND for a move that is not under way.
+ */
+gboolean slice_store_move_decide(SliceStore *store, guint64 term,
+                                 SliceDecision decision, GError **error);
+
+/* The move ended; @outcome is for people ('moved', 'undone', 'lost'). */
+gboolean slice_store_move_end(SliceStore *store, guint64 term,
+                              const char *outcome, GError **error);
+
+/* Return: (transfer full) (element-type SliceMoveRecord): by term. */
+GPtrArray *slice_store_moves(SliceStore *store, GError **error);
+
+/**
+ * slice_store_slot() - a VM's number in the switch, the same for ever
+ *
+ * Return: 1 .. 65535, or 0 with an error.
+ */
+guint slice_store_slot(SliceStore *store, const char *vm, GError **error);
+
+#endif

@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fake-engine.c - a stand-in for QEMU with a slice engine: QMP on a unix socket
+ */
+#include "fake-engine.h"
+
+#include <gio/gunixsocketaddress.h>
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+typedef struct {
+    char *id;
+    const char *state;
+    guint64 term;
+    GArray *ports;
+    gboolean whole; /* its image has arrived */
+} Slice;
+
+typedef struct {
+    char *answer;
+    char *why;
+} Answer;
+
+struct FakeEngine {
+    char *name;
+    char *path;
+    GString *log;
+    GSocketService *service;
+    GPtrArray *connections;
+    FakeEngine *peer;
+    GHashTable *slices;
+    GHashTable *answers;
+    GHashTable *silent;
+    GHashTable *deadly;
+    char *refusal;
+    guint orchestrator;
+    gboolean ready;
+    gboolean alive;
+};
+
+static void slice_free(gpointer value)
+{
+    Slice *slice = value;
+
+    g_free(slice->id);
+    g_array_unref(slice->ports);
+    g_free(slice);
+}
+
+static void answer_free(gpointer value)
+{
+    Answer *answer = value;
+
+    g_free(answer->answer);
+    g_free(answer->why);
+    g_free(answer);
+}
+
+/* ---- talking ---- */
+
+static void say(FakeEngine *engine, GSocketConnection *connection,
+                const char *text)
+{
+    GOutputStream *output =
+        g_io_stream_get_output_stream(G_IO_STREAM(connection));
+    g_autofree char *line = g_strconcat(text, "\n", NULL);
+
+    g_output_stream_write_all(output, line, strlen(line), NULL, NULL, NULL);
+}
+
+static void say_all(FakeEngine *engine, const char *text)
+{
+    for (guint i = 0; i < engine->connections->len; i++) {
+        say(engine, g_ptr_array_index(engine->connections, i), text);
+    }
+}
+
+static char *slice_json(const Slice *slice)
+{
+    g_autoptr(GString) flows = g_string_new("");
+
+    for (guint i = 0; i < slice->ports->len; i++) {
+        g_string_append_printf(flows, "%s{\"protocol\": \"tcp\","
+            " \"local\": \"192.0.2.10\", \"local-port\": 80,"
+            " \"remote\": \"192.0.2.99\", \"remote-port\": %u}",
+            i ? ", " : "", g_array_index(slice->ports, guint, i));
+    }
+    return g_strdup_printf("{\"id\": \"%s\", \"state\": \"%s\", \"term\": %"
+        G_GUINT64_FORMAT ", \"movability\": \"movable\", \"label\": \"bob\","
+        " \"top-layer\": \"php\", \"capsules\": 4, \"memory\": 12288,"
+        " \"held-packets\": 0, \"flows\": [%s]}",
+        slice->id, slice->state, slice->term, flows->str);
+}
+
+static void tell_step(FakeEngine *engine, const char *id, guint64 term,
+                      const char *step, const char *why)
+{
+    g_autofree char *text = NULL;
+
+    if (g_hash_table_contains(engine->deadly, step)) {
+        fake_engine_die(engine);
+    }
+    if (!engine->alive || g_hash_table_contains(engine->silent, step)) {
+        return;
+    }
+    text = g_strdup_printf("{\"event\": \"SLICE_MOVE\", \"timestamp\": {},"
+        " \"data\": {\"id\": \"%s\", \"term\": %" G_GUINT64_FORMAT ","
+        " \"step\": \"%s\", \"bytes\": 12288, \"time-us\": %" G_GINT64_FORMAT
+        "%s%s%s}}", id, term, step, g_get_monotonic_time(),
+        why ? ", \"why\": \"" : "", why ? why : "", why ? "\"" : "");
+    say_all(engine, text);
+}
+
+static void tell_changed(FakeEngine *engine, const Slice *slice, gboolean ended)
+{
+    g_autofree char *json = slice_json(slice);
+    g_autofree char *text = g_strdup_printf(
+        "{\"event\": \"SLICE_CHANGED\", \"data\": {\"slice\": %s,"
+        " \"ended\": %s}}", json, ended ? "true" : "false");
+
+    say_all(engine, text);
+}
+
+static char *reply(const char *id, const char *answer, guint64 term,
+                   const char *why)
+{
+    return g_strdup_printf("{\"answer\": \"%s\", \"id\": \"%s\", \"term\": %"
+        G_GUINT64_FORMAT "%s%s%s}", answer, id, term,
+        why ? ", \"why\": \"" : "", why ? why : "", why ? "\"" : "");
+}
+
+/* ---- the table ---- */
+
+static Slice *slice_at(FakeEngine *engine, const char *id)
+{
+    return g_hash_table_lookup(engine->slices, id);
+}
+
+static gboolean is(const Slice *slice, const char *state)
+{
+    return slice && g_str_equal(slice->state, state);
+}
+
+static const char *do_prepare(FakeEngine *engine, const char *id, guint64 term,
+                              JsonObject *arguments)
+{
+    Slice *slice = slice_at(engine, id);
+    JsonArray *flows = json_object_get_array_member(arguments, "flows");
+
+    if (slice && !is(slice, "gone")) {
+        return "is-owner";
+    }
+    fake_engine_add(engine, id, 0);
+    slice = slice_at(engine, id);
+    g_array_set_size(slice->ports, 0);
+    for (guint i = 0; i < json_array_get_length(flows); i++) {
+        guint port = json_object_get_int_member(
+            json_array_get_object_element(flows, i), "remote-port");
+
+        g_array_append_val(slice->ports, port);
+    }
+    slice->state = "reserved";
+    slice->term = term;
+    tell_step(engine, id, term, "prepared", NULL);
+    return "ok";
+}
+
+static const char *do_move(FakeEngine *engine, const char *id, guint64 term)
+{
+    Slice *slice = slice_at(engine, id);
+
+    if (!slice) {
+        return "not-found";
+    }
+    if (!is(slice, "owner") || term <= slice->term) {
+        return "busy";
+    }
+    slice->state = "moving";
+    slice->term = term;
+    tell_step(engine, id, term, "quiesced", NULL);
+    return "ok";
+}
+
+/* The image arrives, the source forgets, the target opens. */
+static void hand_over(FakeEngine *engine, Slice *slice)
+{
+    FakeEngine *peer = engine->peer;
+    Slice *there = peer && peer->alive ? slice_at(peer, slice->id) : NULL;
+
+    if (!is(there, "reserved") || there->term != slice->term) {
+        return;
+    }
+    if (peer->refusal) {
+        tell_step(peer, slice->id, slice->term, "discarded", peer->refusal);
+        g_hash_table_remove(peer->slices, slice->id);
+        slice->state = "owner";
+        tell_step(engine, slice->id, slice->term, "resumed", peer->refusal);
+        return;
+    }
+    there->whole = TRUE;
+    there->state = "plugged";
+    tell_step(peer, slice->id, slice->term, "plugged", NULL);
+    if (!peer->alive || g_hash_table_contains(peer->silent, "plugged")) {
+        return;
+    }
+    slice->state = "gone";
+    tell_step(engine, slice->id, slice->term, "gone", NULL);
+    if (engine->alive) { /* else its FORGOT died with it */
+        there->state = "owner";
+        tell_step(peer, slice->id, slice->term, "done", NULL);
+    }
+}
+
+static const char *do_unplug(FakeEngine *engine, const char *id, guint64 term)
+{
+    Slice *slice = slice_at(engine, id);
+
+    if (!is(slice, "moving") || slice->term != term) {
+        return "stale";
+    }
+    slice->state = "sent";
+    tell_step(engine, id, term, "sent", NULL);
+    if (engine->alive) {
+        hand_over(engine, slice);
+    }
+    return "ok";
+}
+
+static const char *do_abort(FakeEngine *engine, const char *id, guint64 term)
+{
+    Slice *slice = slice_at(engine, id);
+
+    if (!slice) {
+        return "not-found";
+    }
+    if (is(slice, "gone")) {
+        return slice->term == term ? "forgotten" : "not-mine";
+    }
+    if (is(slice, "owner") && slice->term < term) {
+        slice->term = term;
+        return "not-mine";
+    }
+    if (slice->term != term) {
+        return "not-mine";
+    }
+    slice->state = "owner";
+    tell_step(engine, id, term, "resumed", NULL);
+    return "resumed";
+}
+
+static const char *do_cancel(FakeEngine *engine, const char *id, guint64 term)
+{
+    Slice *slice = slice_at(engine, id);
+
+    if (is(slice, "owner") && slice->term == term) {
+        return "is-owner";
+    }
+    if ((is(slice, "reserved") || is(slice, "plugged")) && slice->term == term) {
+        tell_step(engine, id, term, "discarded", NULL);
+        g_hash_table_remove(engine->slices, id);
+        return "ok";
+    }
+    return "stale";
+}
+
+static const char *do_takeover(FakeEngine *engine, const char *id, guint64 term)
+{
+    Slice *slice = slice_at(engine, id);
+
+    if (!slice || slice->term != term) {
+        return "stale";
+    }
+    if (slice->whole || is(slice, "owner")) {
+        slice->state = "owner";
+        tell_step(engine, id, term, "done", NULL);
+        return "is-owner";
+    }
+    g_hash_table_remove(engine->slices, id);
+    return "not-found";
+}
+
+static const char *obey(FakeEngine *engine, const char *command, const char *id,
+                        guint64 term, JsonObject *arguments)
+{
+    if (g_str_equal(command, "slice-prepare")) {
+        return do_prepare(engine, id, term, arguments);
+    }
+    if (g_str_equal(command, "slice-move")) {
+        return do_move(engine, id, term);
+    }
+    if (g_str_equal(command, "slice-unplug")) {
+        return do_unplug(engine, id, term);
+    }
+    if (g_str_equal(command, "slice-abort")) {
+        return do_abort(engine, id, term);
+    }
+    if (g_str_equal(command, "slice-cancel")) {
+        return do_cancel(engine, id, term);
+    }
+    return do_takeover(engine, id, term);
+}
+
+/* ---- commands ---- */
+
+/* Return: (nullable): what 'return' holds; NULL: nothing is said. */
+static char *take_order(FakeEngine *engine, const char *command,
+                        JsonObject *arguments)
+{
+    gboolean list = g_str_equal(command, "slice-move");
+    JsonObject *item = list ? json_array_get_object_element(
+        json_object_get_array_member(arguments, "slices"), 0) : arguments;
+    g_autofree char *id = g_strdup(json_object_get_string_member(item, "id"));
+    guint64 term = json_object_get_int_member(item, "term");
+    Answer *fault = g_hash_table_lookup(engine->answers, command);
+    g_autofree char *answered = NULL;
+    Slice *slice;
+
+    if (engine->log) {
+        g_string_append_printf(engine->log, "%s%s %s",
+                               engine->log->len ? ", " : "", engine->name,
+                               command);
+    }
+    engine->orchestrator = MAX(engine->orchestrator, (guint)
+        json_object_get_int_member(arguments, "orchestrator"));
+    if (g_hash_table_contains(engine->deadly, command)) {
+        fake_engine_die(engine);
+        return NULL;
+    }
+    if (g_hash_table_contains(engine->silent, command)) {
+        return NULL;
+    }
+    if (fault) {
+        answered = reply(id, fault->answer, 0, fault->why);
+    } else {
+        const char *answer = obey(engine, command, id, term, arguments);
+
+        slice = slice_at(engine, id);
+        answered = reply(id, answer, slice ? slice->term : 0, NULL);
+    }
+    return list ? g_strdup_printf("[%s]", answered) : g_steal_pointer(&answered);
+}
+
+static char *list_slices(FakeEngine *engine, JsonObject *arguments)
+{
+    const char *id = arguments ? json_object_get_string_member_with_default(
+                                     arguments, "id", NULL) : NULL;
+    GString *text = g_string_new("[");
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, engine->slices);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Slice *slice = value;
+
+        if ((!id || g_str_equal(id, slice->id)) && !is(slice, "gone")) {
+            g_autofree char *json = slice_json(slice);
+
+            g_string_append_printf(text, "%s%s", text->len > 1 ? ", " : "", json);
+        }
+    }
+    g_string_append(text, "]");
+    return g_string_free(text, FALSE);
+}
+
+static char *describe(FakeEngine *engine)
+{
+    return g_strdup_printf("{\"id\": \"sl0\", \"name\": \"%s\","
+        " \"incarnation\": \"%016x\", \"orchestrator\": %u, \"listen\":"
+        " {\"type\": \"unix\", \"path\": \"/nowhere/%s\"}, \"guest-ready\": %s,"
+        " \"layers\": [{\"name\": \"php\", \"version\": 1, \"rank\": 40,"
+        " \"abi-hash\": \"0000000000000001\"}], \"vnet-header-length\": 12,"
+        " \"slices\": %u, \"tombstones\": 0, \"held-packets\": 0,"
+        " \"dropped-packets\": 0, \"muted-packets\": 0}",
+        engine->name, g_str_hash(engine->name), engine->orchestrator,
+        engine->name, engine->ready ? "true" : "false",
+        g_hash_table_size(engine->slices));
+}
+
+static void take_line(FakeEngine *engine, GSocketConnection *connection,
+                      const char *line)
+{
+    g_autoptr(JsonParser) parser = json_parser_new();
+    JsonObject *object, *arguments = NULL;
+    g_autofree char *result = NULL;
+    g_autofree char *text = NULL;
+    const char *command;
+
+    g_assert_true(json_parser_load_from_data(parser, line, -1, NULL));
+    object = json_node_get_object(json_parser_get_root(parser));
+    command = json_object_get_string_member(object, "execute");
+    if (json_object_has_member(object, "arguments")) {
+        arguments = json_object_get_object_member(object, "arguments");
+    }
+    if (g_str_equal(command, "qmp_capabilities")) {
+        result = g_strdup("{}");
+    } else if (g_str_equal(command, "query-slice-store")) {
+        result = describe(engine);
+    } else if (g_str_equal(command, "query-slices")) {
+        result = list_slices(engine, arguments);
+    } else {
+        result = take_order(engine, command, arguments);
+    }
+    if (result && engine->alive) {
+        text = g_strdup_printf("{\"return\": %s, \"id\": %" G_GINT64_FORMAT "}",
+                               result, json_object_get_int_member(object, "id"));
+        say(engine, connection, text);
+    }
+}
+
+typedef struct {
+    FakeEngine *engine;
+    GSocketConnection *connection;
+    GDataInputStream *input;
+} Reader;
+
+static void line_read(GObject *source, GAsyncResult *result, gpointer data)
+{
+    Reader *reader = data;
+    g_autofree char *line = g_data_input_stream_read_line_finish(
+        G_DATA_INPUT_STREAM(source), result, NULL, NULL);
+
+    if (line) {
+        take_line(reader->engine, reader->connection, line);
+    }
+    if (line && reader->engine->alive) {
+        g_data_input_stream_read_line_async(reader->input, G_PRIORITY_DEFAULT,
+                                            NULL, line_read, reader);
+        return;
+    }
+    g_ptr_array_remove(reader->engine->connections, reader->connection);
+    g_object_unref(reader->input);
+    g_object_unref(reader->connection);
+    g_free(reader);
+}
+
+static gboolean incoming(GSocketService *service, GSocketConnection *connection,
+                         GObject *source, FakeEngine *engine)
+{
+    Reader *reader = g_new0(Reader, 1);
+
+    reader->engine = engine;
+    reader->connection = g_object_ref(connection);
+    reader->input = g_data_input_stream_new(
+        g_io_stream_get_input_stream(G_IO_STREAM(connection)));
+    g_ptr_array_add(engine->connections, g_object_ref(connection));
+    say(engine, connection, "{\"QMP\": {\"version\": {}, \"capabilities\": []}}");
+    g_data_input_stream_read_line_async(reader->input, G_PRIORITY_DEFAULT, NULL,
+                                        line_read, reader);
+    return TRUE;
+}
+
+/* ---- for tests ---- */
+
+FakeEngine *fake_engine_new(const char *name, const char *path, GString *log)
+{
+    FakeEngine *engine = g_new0(FakeEngine, 1);
+    g_autoptr(GSocketAddress) address = g_unix_socket_address_new(path);
+    g_autoptr(GError) error = NULL;
+
+    engine->name = g_strdup(name);
+    engine->path = g_strdup(path);
+    engine->log = log;
+    engine->alive = engine->ready = TRUE;
+    engine->connections = g_ptr_array_new_with_free_func(g_object_unref);
+    engine->slices = g_hash_table_new_full(g_str_hash, g_str_equal, NULL,
+                                           slice_free);
+    engine->answers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                            answer_free);
+    engine->silent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    engine->deadly = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    engine->service = g_socket_service_new();
+    g_unlink(path);
+    g_socket_listener_add_address(G_SOCKET_LISTENER(engine->service), address,
+                                  G_SOCKET_TYPE_STREAM,
+                                  G_SOCKET_PROTOCOL_DEFAULT, NULL, NULL, &error);
+    g_assert_no_error(error);
+    g_signal_connect(engine->service, "incoming", G_CALLBACK(incoming), engine);
+    return engine;
+}
+
+void fake_engine_die(FakeEngine *engine)
+{
+    engine->alive = FALSE;
+    g_socket_service_stop(engine->service);
+    g_socket_listener_close(G_SOCKET_LISTENER(engine->service));
+    g_unlink(engine->path);
+    for (guint i = 0; i < engine->connections->len; i++) {
+        GSocketConnection *connection =
+            g_ptr_array_index(engine->connections, i);
+
+        g_socket_shutdown(g_socket_connection_get_socket(connection), TRUE, TRUE,
+                          NULL);
+    }
+}
+
+void fake_engine_free(FakeEngine *engine)
+{
+    if (!engine) {
+        return;
+    }
+    fake_engine_die(engine);
+    while (engine->connections->len) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    g_object_unref(engine->service);
+    g_ptr_array_unref(engine->connections);
+    g_hash_table_unref(engine->slices);
+    g_hash_table_unref(engine->answers);
+    g_hash_table_unref(engine->silent);
+    g_hash_table_unref(engine->deadly);
+    g_free(engine->refusal);
+    g_free(engine->name);
+    g_free(engine->path);
+    g_free(engine);
+}
+
+void fake_engine_join(FakeEngine *engine, FakeEngine *peer)
+{
+    engine->peer = peer;
+    peer->peer = engine;
+}
+
+void fake_engine_add(FakeEngine *engine, const char *id, guint client_port)
+{
+    Slice *slice = g_new0(Slice, 1);
+
+    slice->id = g_strdup(id);
+    slice->state = "owner";
+    slice->ports = g_array_new(FALSE, FALSE, sizeof(guint));
+    g_array_append_val(slice->ports, client_port);
+    g_hash_table_replace(engine->slices, slice->id, slice);
+    if (client_port) {
+        tell_changed(engine, slice, FALSE);
+    }
+}
+
+void fake_engine_add_flow(FakeEngine *engine, const char *id, guint client_port)
+{
+    Slice *slice = slice_at(engine, id);
+
+    g_array_append_val(slice->ports, client_port);
+    tell_changed(engine, slice, FALSE);
+}
+
+void fake_engine_end(FakeEngine *engine, const char *id)
+{
+    tell_changed(engine, slice_at(engine, id), TRUE);
+    g_hash_table_remove(engine->slices, id);
+}
+
+const char *fake_engine_state(FakeEngine *engine, const char *id)
+{
+    Slice *slice = slice_at(engine, id);
+
+    return slice ? slice->state : NULL;
+}
+
+guint64 fake_engine_term(FakeEngine *engine, const char *id)
+{
+    Slice *slice = slice_at(engine, id);
+
+    return slice ? slice->term : 0;
+}
+
+guint fake_engine_orchestrator(FakeEngine *engine)
+{
+    return engine->orchestrator;
+}
+
+void fake_engine_answer(FakeEngine *engine, const char *at, const char *answer,
+                        const char *why)
+{
+    Answer *fault = g_new0(Answer, 1);
+
+    fault->answer = g_strdup(answer);
+    fault->why = g_strdup(why);
+    g_hash_table_replace(engine->answers, g_strdup(at), fault);
+}
+
+void fake_engine_stay_silent(FakeEngine *engine, const char *at)
+{
+    g_hash_table_add(engine->silent, g_strdup(at));
+}
+
+void fake_engine_die_at(FakeEngine *engine, const char *at)
+{
+    g_hash_table_add(engine->deadly, g_strdup(at));
+}
+
+void fake_engine_refuse_image(FakeEngine *engine, const char *why)
+{
+    g_free(engine->refusal);
+    engine->refusal = g_strdup(why);
+}
+
+gboolean fake_engine_is_alive(FakeEngine *engine)
+{
+    return engine->alive;
+}
+
+void fake_engine_set_ready(FakeEngine *engine, gboolean ready)
+{
+    engine->ready = ready;
+    say_all(engine, ready ? "{\"event\": \"SLICE_GUEST\", \"data\":"
+                            " {\"ready\": true, \"incarnation\": \"1\"}}"
+                          : "{\"event\": \"SLICE_GUEST\", \"data\":"
+                            " {\"ready\": false, \"incarnation\": \"1\"}}");
+}

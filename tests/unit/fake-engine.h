@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fake-engine.h - a stand-in for QEMU with a slice engine: QMP on a unix socket
+ *
+ * Keeps a table as docs/specs/ownership.md says, without a guest: an unplugged slice arrives at the
+ * peer at once.  Faults are named after a command that arrives or a step that is to be told.
+ * Runs in the main loop of the test.
+ */
+#ifndef FAKE_ENGINE_H
+#define FAKE_ENGINE_H
+
+#include <gio/gio.h>
+
+typedef struct FakeEngine FakeEngine;
+
+/**
+ * fake_engine_new() - listen
+ * @log: (nullable): 'NAME COMMAND' is appended for each command of a move,
+ *	separated by ', '
+ */
+FakeEngine *fake_engine_new(const char *name, const char *path, GString *log);
+void fake_engine_free(FakeEngine *engine);
+
+/* Slices leave @engine for @peer, and the other way. */
+void fake_engine_join(FakeEngine *engine, FakeEngine *peer);
+
+/* A slice of client 192.0.2.99:@client_port; 'owner' with term 0. */
+void fake_engine_add(FakeEngine *engine, const char *id, guint client_port);
+/* Another connection of the client. */
+void fake_engine_add_flow(FakeEngine *engine, const char *id, guint client_port);
+/* It ends by itself. */
+void fake_engine_end(FakeEngine *engine, const char *id);
+
+/* Return: (nullable): 'owner', 'gone' ...; NULL: never seen. */
+const char *fake_engine_state(FakeEngine *engine, const char *id);
+guint64 fake_engine_term(FakeEngine *engine, const char *id);
+/* Highest orchestrator incarnation seen. */
+guint fake_engine_orchestrator(FakeEngine *engine);
+
+/* Faults: @at is a command or a step; each works until the engine is freed. */
+void fake_engine_answer(FakeEngine *engine, const char *at, const char *answer,
+                        const char *why);
+void fake_engine_stay_silent(FakeEngine *engine, const char *at);
+void fake_engine_die_at(FakeEngine *engine, const char *at);
+/* The guest does not take the image. */
+void fake_engine_refuse_image(FakeEngine *engine, const char *why);
+
+/* Now: closes everything, as a killed QEMU does. */
+void fake_engine_die(FakeEngine *engine);
+gboolean fake_engine_is_alive(FakeEngine *engine);
+
+void fake_engine_set_ready(FakeEngine *engine, gboolean ready);
+
+#endif
