@@ -17,10 +17,13 @@
  * itself, only while it works on the request, i.e. after it popped it and
  * before it completed it; after completion the driver owns the memory again.
  *
- * A request that the device cannot parse (too short, unknown type, bad count)
- * completes with SLICE_RESP_INVALID and changes nothing.  Only a buffer
- * without room for a response is a driver error of the virtio kind (device
- * needs reset).
+ * A request that the device cannot parse (not as long as its type and count
+ * say, a value out of its range, nonzero rsvd, an unknown flag) completes with
+ * SLICE_RESP_INVALID and changes nothing; one of unknown type with
+ * SLICE_RESP_UNKNOWN; one before HELLO with SLICE_RESP_STALE.  Only a buffer
+ * without room for a response, or an event buffer that is too small, is a
+ * driver error of the virtio kind (device needs reset).  Requests are answered
+ * in the order in which they were made available.
  *
  * DOC: which message belongs to which
  *
@@ -42,6 +45,10 @@
  *   event OPEN       -> it runs here; no answer
  *   event DISCARD    -> forget it silently, tuples stay mute; no answer
  * Unasked: HELLO (first of all, again after each reset), SLICE_SET, SLICE_GONE.
+ *
+ * After a restore @incarnation in the configuration space is another one: upon
+ * the configuration interrupt the driver says HELLO again and SLICE_SET for
+ * each of its slices, whose ids stay; only new ids use the new incarnation.
  *
  * A term in an event is repeated in its answers; the device ignores answers
  * of another term with SLICE_RESP_STALE.
