@@ -293,7 +293,11 @@ int slice_drop_dep(struct slice_opener *opener, const struct slice_id *capsule,
 int slice_get_ref(struct slice_opener *opener,
                   const struct slice_capsule *capsule, uint32_t flags)
 {
-    struct slice_capsule_op op = { .flags = flags };
+    struct slice_capsule_op op = {
+        .flags = flags,
+        /* A capsule that left and came back has another word. */
+        .handle = capsule->word_index,
+    };
     int err;
 
     if (capsule->word_index >= opener->n_words ||

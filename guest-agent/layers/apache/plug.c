@@ -199,8 +199,13 @@ static void feed_waiting(void)
 
 static void handle_event(const struct slice_event *event)
 {
+    char text[SLICE_ID_TEXT_BYTES];
     int err;
 
+    slice_id_format(&event->id, text);
+    ap_log_error(APLOG_MARK, APLOG_TRACE1, 0, slice_child.server,
+                 "slice: event %u of capsule %s, word %u", event->type, text,
+                 event->word_index);
     switch (event->type) {
     case SLICE_EVENT_PLUG:
         err = plug(event);
