@@ -320,6 +320,14 @@ static GError *refusal(const SliceReply *reply, const char *vm,
                                   : slice_answer_name(reply->answer));
 }
 
+/* A connection that ended is a death, which is told next: it decides more than this. */
+static void not_answered(Move *move, const GError *error)
+{
+    if (!g_error_matches(error, SLICE_ERROR, SLICE_ERROR_UNREACHABLE)) {
+        give_up(move, error);
+    }
+}
+
 static void prepare_answered(const SliceReply *reply, const GError *error,
                              gpointer data)
 {
@@ -327,7 +335,7 @@ static void prepare_answered(const SliceReply *reply, const GError *error,
     g_autoptr(GError) why = NULL;
 
     if (move && error) {
-        give_up(move, error);
+        not_answered(move, error);
     } else if (move && reply->answer != SLICE_ANSWER_OK) {
         why = refusal(reply, move->target, "prepare for");
         give_up(move, why);
@@ -359,7 +367,7 @@ static void quiesce_answered(const SliceReply *reply, const GError *error,
     g_autoptr(GError) why = NULL;
 
     if (move && error) {
-        give_up(move, error);
+        not_answered(move, error);
     } else if (move && reply->answer != SLICE_ANSWER_OK) {
         move->refused_by_source = TRUE;
         why = refusal(reply, move->source, "quiesce");
@@ -415,7 +423,7 @@ static void unplug_answered(const SliceReply *reply, const GError *error,
     g_autoptr(GError) why = NULL;
 
     if (move && error) {
-        give_up(move, error);
+        not_answered(move, error);
     } else if (move && reply->answer != SLICE_ANSWER_OK) {
         why = refusal(reply, move->source, "unplug");
         give_up(move, why);

@@ -340,16 +340,22 @@ static void drop_exact_of(SliceNetwork *network, guint slot)
     slice_network_forget(network, flows);
 }
 
-void slice_network_remove_vm(SliceNetwork *network, const char *name)
+void slice_network_lose_vm(SliceNetwork *network, const char *name)
 {
     Vm *vm = g_hash_table_lookup(network->vms, name);
 
     if (vm) {
-        guint slot = vm->slot;
-
-        g_hash_table_remove(network->vms, name);
+        vm->spread = FALSE;
         apply(network);
-        drop_exact_of(network, slot);
+        drop_exact_of(network, vm->slot);
+    }
+}
+
+void slice_network_remove_vm(SliceNetwork *network, const char *name)
+{
+    slice_network_lose_vm(network, name);
+    if (g_hash_table_remove(network->vms, name)) {
+        apply(network);
     }
 }
 

@@ -36,14 +36,18 @@ void slice_network_free(SliceNetwork *network);
 void slice_network_start(SliceNetwork *network);
 
 /**
- * slice_network_set_vm() - a VM is there
- * @port: name of its service NIC's port on the bridge
+ * slice_network_set_vm() - a VM runs
+ * @port: name of its service NIC's port on the bridge; from now on the VM can
+ *	say there only what the cluster may say
  * @spread: new connections may come to it
  */
 void slice_network_set_vm(SliceNetwork *network, const char *vm,
                           const char *port, gboolean spread);
 
-/* It is not any more: its exact rules go, its clients are spread over the others. */
+/* It died: its exact rules go, its clients are spread over the others. */
+void slice_network_lose_vm(SliceNetwork *network, const char *vm);
+
+/* Its domain does not run: what its port was is not a VM's any more. */
 void slice_network_remove_vm(SliceNetwork *network, const char *vm);
 
 /**

@@ -134,6 +134,16 @@ static GArray *new_flows(void)
     return g_array_new(FALSE, FALSE, sizeof(SliceTuple));
 }
 
+/* Its port is a VM's as soon as it runs; new clients come once its guest can take them. */
+static void place(SliceOrchestrator *self, SliceVm *vm)
+{
+    if (vm->port) {
+        slice_network_set_vm(self->network, vm->name, vm->port,
+                             slice_engine_is_synced(vm->engine) &&
+                             slice_engine_info(vm->engine)->guest_ready);
+    }
+}
+
 static void engine_synced(SliceEngine *engine, GPtrArray *entries, gpointer data)
 {
     SliceOrchestrator *self = data;
@@ -144,9 +154,7 @@ static void engine_synced(SliceEngine *engine, GPtrArray *entries, gpointer data
 
     slice_registry_replace(self->registry, name, entries, closed);
     forget_flows(self, closed);
-    if (vm->port) {
-        slice_network_set_vm(self->network, name, vm->port, info->guest_ready);
-    }
+    place(self, vm);
     tell_vm(self, name, info->guest_ready ? "ready" : "connected", NULL);
     slice_mover_take_synced(self->mover, name);
     start_if_all_told(self);
@@ -156,7 +164,7 @@ static void vm_lost(SliceOrchestrator *self, const char *name, const char *why)
 {
     g_autoptr(GArray) closed = new_flows();
 
-    slice_network_remove_vm(self->network, name);
+    slice_network_lose_vm(self->network, name);
     tell_vm(self, name, "lost", why);
     slice_mover_take_lost(self->mover, name);
     slice_registry_drop_vm(self->registry, name, closed);
@@ -257,6 +265,7 @@ static void vm_stop(SliceOrchestrator *self, SliceVm *vm)
         vm_lost(self, vm->name, "its domain stopped");
     }
     g_clear_pointer(&vm->engine, slice_engine_free);
+    slice_network_remove_vm(self->network, vm->name);
     tell_vm(self, vm->name, "stopped", NULL);
     start_if_all_told(self);
 }
@@ -277,12 +286,12 @@ static void domain_changed(const SliceDomain *domain, gpointer data)
     vm->port = g_strdup(domain->port);
     if (!domain->running) {
         vm_stop(self, vm);
-    } else if (!vm->running) {
-        vm_start(self, vm, domain);
-    } else if (vm->port && slice_engine_is_synced(vm->engine)) {
-        slice_network_set_vm(self->network, vm->name, vm->port,
-                             slice_engine_info(vm->engine)->guest_ready);
+        return;
     }
+    if (!vm->running) {
+        vm_start(self, vm, domain);
+    }
+    place(self, vm);
 }
 
 static void domain_removed(const char *name, gpointer data)
