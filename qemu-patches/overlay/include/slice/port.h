@@ -12,6 +12,7 @@
 #ifndef SLICE_PORT_H
 #define SLICE_PORT_H
 
+#include "qemu/notify.h"
 #include "slice/types.h"
 
 typedef struct SliceLayerInfo {
@@ -50,6 +51,13 @@ void slice_store_detach_port(SliceStore *store, void *port);
 /* The incarnation that the guest sees in config space. */
 uint64_t slice_store_incarnation(SliceStore *store);
 uint64_t slice_store_image_bytes_max(SliceStore *store);
+/**
+ * @notifier is called (with the store as data) while the VM runs, when the
+ * incarnation has changed: after restore, and after a guest reset.  It is the
+ * device's to remove it again (notifier_remove) before it detaches.
+ */
+void slice_store_add_incarnation_notifier(SliceStore *store,
+                                          Notifier *notifier);
 
 /* What the guest said.  All return SLICE_RESP_*. */
 uint32_t slice_port_hello(SliceStore *store, const SliceLayerInfo *layers,

@@ -7,7 +7,9 @@
 
 #include "qemu/osdep.h"
 
-typedef struct SliceStore SliceStore;   /* the engine, -object slice-store */
+/* The engine, -object slice-store: a pointer to it is the QOM instance. */
+#define TYPE_SLICE_STORE "slice-store"
+typedef struct SliceStore SliceStore;
 
 typedef struct SliceId {
     uint64_t incarnation;

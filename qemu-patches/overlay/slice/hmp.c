@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hmp.c - `info slices`: the table, for people; 80 columns
+ */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qapi/qapi-commands-slice.h"
+#include "monitor/hmp.h"
+#include "monitor/monitor.h"
+#include "qemu/cutils.h"
+
+static void print_slice(Monitor *mon, const SliceInfo *slice)
+{
+    g_autofree char *memory = size_to_str(slice->memory);
+    g_autofree char *can = g_strdup_printf("%s%s%s",
+        SliceMovability_str(slice->movability), slice->why ? ": " : "",
+        slice->why ?: "");
+    SliceFlowInfoList *flow;
+
+    monitor_printf(mon, "%-33s %-8s %4u %9s %-21.21s\n", slice->id,
+                   SliceState_str(slice->state), slice->capsules, memory, can);
+    monitor_printf(mon, "  %s%s%sterm %08" PRIx64 ":%" PRIu64 "%s%s%s\n",
+                   slice->top_layer, slice->label ? " " : "",
+                   slice->label ? slice->label : "", slice->term >> 32,
+                   slice->term & UINT32_MAX, slice->peer ? " peer " : "",
+                   slice->peer ?: "", slice->fenced ? " fenced" : "");
+    for (flow = slice->flows; flow; flow = flow->next) {
+        monitor_printf(mon, "  tcp %s:%u - %s:%u\n", flow->value->local,
+                       flow->value->local_port, flow->value->remote,
+                       flow->value->remote_port);
+    }
+}
+
+void hmp_info_slices(Monitor *mon, const QDict *qdict)
+{
+    Error *err = NULL;
+    g_autoptr(SliceStoreInfo) store = qmp_query_slice_store(&err);
+    g_autoptr(SliceInfoList) slices = NULL;
+    SliceInfoList *item;
+
+    if (store) {
+        slices = qmp_query_slices(true, true, NULL, &err);
+    }
+    if (err) {
+        hmp_handle_error(mon, err);
+        return;
+    }
+    monitor_printf(mon, "%s: incarnation %s, guest %s, %u slices, "
+                   "%u tombstones\n", store->name, store->incarnation,
+                   store->guest_ready ? "ready" : "not ready", store->slices,
+                   store->tombstones);
+    monitor_printf(mon, "packets: %" PRIu64 " held, %" PRIu64 " dropped, %"
+                   PRIu64 " muted\n", store->held_packets,
+                   store->dropped_packets, store->muted_packets);
+    if (slices) {
+        monitor_printf(mon, "%-33s %-8s %4s %9s %s\n", "slice", "state",
+                       "caps", "memory", "movable");
+    }
+    for (item = slices; item; item = item->next) {
+        print_slice(mon, item->value);
+    }
+}
