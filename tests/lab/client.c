@@ -178,7 +178,7 @@ LabCapture *lab_capture_new(Lab *lab, LabClient *client, const char *interface,
 {
     Place place = { client ? client->netns : -1 };
     const char *argv[] = { "tcpdump", "-i", client ? "eth0" : interface, "-n", "-U", "-Z", "root",
-                           "--immediate-mode", "-B", "16384", "-s", "0", "-w", file, "tcp", NULL };
+                           "--immediate-mode", "-B", "16384", "-s", "128", "-w", file, "tcp", NULL };
     LabCapture *capture;
     int errors;
     GPid pid;

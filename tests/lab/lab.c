@@ -154,6 +154,20 @@ GPid lab_spawn(Lab *lab, LabClient *client, const char *const *argv,
     return pid;
 }
 
+GPid lab_spawn_pipes(Lab *lab, LabClient *client, const char *const *argv,
+                     int *ret_input, int *ret_output, GError **error)
+{
+    ChildSetup setup = { client ? lab_client_netns(client) : -1 };
+    GPid pid = 0;
+
+    if (g_spawn_async_with_pipes(NULL, (char **)argv, NULL,
+                                 G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, setup_child,
+                                 &setup, &pid, ret_input, ret_output, NULL, error)) {
+        g_hash_table_add(lab->children, GINT_TO_POINTER(pid));
+    }
+    return pid;
+}
+
 int lab_stop(Lab *lab, GPid pid, int signal_number)
 {
     int status = 0;
@@ -219,7 +233,8 @@ Lab *lab_new(const char *name, GError **error)
     lab->build = g_strdup(env_or("SLICE_BUILD", LAB_BUILD_DIR));
     lab->dir = g_build_filename(lab->cache, "lab", name, NULL);
     lab->run_dir = g_strdup("/var/lib/slice-lab");
-    lab->image = g_build_filename(lab->cache, "image", NULL);
+    lab->image = g_getenv("SLICE_IMAGE") ? g_strdup(g_getenv("SLICE_IMAGE"))
+                                         : g_build_filename(lab->cache, "image", NULL);
     lab->emulator = g_strdup(env_or("SLICE_EMULATOR", LAB_QEMU_PREFIX "/bin/qemu-system-x86_64"));
     lab->children = g_hash_table_new(NULL, NULL);
     lab->hosts = g_ptr_array_new_with_free_func((GDestroyNotify)lab_host_free);
@@ -278,6 +293,11 @@ const char *lab_dir(Lab *lab)
 const char *lab_run_dir(Lab *lab)
 {
     return lab->run_dir;
+}
+
+const char *lab_build_dir(Lab *lab)
+{
+    return lab->build;
 }
 
 const char *lab_acceleration(Lab *lab)

@@ -28,6 +28,7 @@
 #define SLICE_TESTS_LAB_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <gio/gio.h>
 #include <json-glib/json-glib.h>
@@ -74,6 +75,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Lab, lab_free)
 const char *lab_dir(Lab *lab);
 /** lab_run_dir: where sockets are; short, gone with the lab's namespace. */
 const char *lab_run_dir(Lab *lab);
+/** lab_build_dir: where this tree's programs are. */
+const char *lab_build_dir(Lab *lab);
 /** lab_acceleration: "kvm" if a guest really ran under it, else "tcg". */
 const char *lab_acceleration(Lab *lab);
 /** lab_has_slices: has the QEMU that was built the devices of ours? */
@@ -97,6 +100,13 @@ bool lab_command(Lab *lab, LabClient *client, const char *const *argv,
  */
 GPid lab_spawn(Lab *lab, LabClient *client, const char *const *argv,
                const char *log, GError **error);
+/**
+ * lab_spawn_pipes: the same with pipes to its standard input and output
+ *
+ * Its standard error is the caller's.
+ */
+GPid lab_spawn_pipes(Lab *lab, LabClient *client, const char *const *argv,
+                     int *ret_input, int *ret_output, GError **error);
 /** lab_stop: send @signal_number, wait for its end; returns the wait status. */
 int lab_stop(Lab *lab, GPid pid, int signal_number);
 
@@ -219,6 +229,9 @@ bool lab_capture_stop(LabCapture *capture, GError **error);
 bool lab_sliced_start(Lab *lab, LabHost *host, GError **error);
 bool lab_sliced_stop(Lab *lab, int signal_number, GError **error);
 
+/** lab_sliced_wait_ready: until @n_vms VMs are ready and get new clients. */
+bool lab_sliced_wait_ready(Lab *lab, unsigned int n_vms, GError **error);
+
 /**
  * lab_slicectl: run slicectl
  * @ret_output: (nullable): standard output
@@ -226,5 +239,55 @@ bool lab_sliced_stop(Lab *lab, int signal_number, GError **error);
  */
 bool lab_slicectl(Lab *lab, const char *const *args, char **ret_output,
                   int *ret_status, GError **error);
+
+/* ---- slices, as sliced knows them (slices.c) ---- */
+
+/**
+ * struct LabSlice - one line of `slicectl slice list`
+ * @client_port: of its first connection; 0 while it has none
+ */
+typedef struct LabSlice {
+    char *id;
+    char *vm;
+    char *movability;
+    char *label;
+    uint16_t client_port;
+    unsigned int n_flows;
+} LabSlice;
+
+void lab_slice_free(LabSlice *slice);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LabSlice, lab_slice_free)
+
+/** lab_slice_list: (element-type LabSlice). */
+GPtrArray *lab_slice_list(Lab *lab, GError **error);
+/** lab_slice_find: the slice of the connection from @client_port; waits for it. */
+LabSlice *lab_slice_find(Lab *lab, uint16_t client_port, GError **error);
+
+/**
+ * struct LabMove - how a move ended
+ * @result: "moved" or "failed"
+ * @error: of a failed one: "busy", "refused", "unreachable", "not-found", "failed"
+ * @why: of a failed one: the reason and the step, for people
+ * @begin_ns, @end_ns: monotonic, around slicectl
+ */
+typedef struct LabMove {
+    char *result;
+    char *error;
+    char *why;
+    uint64_t bytes;
+    int64_t begin_ns, end_ns;
+    int exit_status;
+} LabMove;
+
+void lab_move_clear(LabMove *move);
+
+/**
+ * lab_slice_move: order a move and wait for its end
+ *
+ * Returns false only if slicectl itself failed; a move that was refused or
+ * undone is told in @ret_move.
+ */
+bool lab_slice_move(Lab *lab, const char *id, const char *target, LabMove *ret_move,
+                    GError **error);
 
 #endif /* SLICE_TESTS_LAB_H */

@@ -78,7 +78,10 @@ static bool bring_up(Lab **ret_lab, unsigned int n_vms, GError **error)
     if (!start_vms(host, n_vms, lab_has_slices(lab), error)) {
         return false;
     }
-    return !absent || lab_switch_steer(lab, g_ptr_array_index(host->vms, 0), error);
+    if (!absent) {
+        return !lab_has_slices(lab) || lab_sliced_wait_ready(lab, n_vms, error);
+    }
+    return lab_switch_steer(lab, g_ptr_array_index(host->vms, 0), error);
 }
 
 static void explain(Lab *lab)

@@ -50,7 +50,7 @@ static bool write_configuration(Lab *lab, LabHost *host, GError **error)
 
 bool lab_sliced_start(Lab *lab, LabHost *host, GError **error)
 {
-    g_autofree char *program = built(lab, "daemon/sliced", error);
+    g_autofree char *program = built(lab, "sliced", error);
     const char *argv[] = { program, "--config", SLICED_DIR "/sliced.conf", NULL };
 
     if (!program || !write_configuration(lab, host, error)) {
@@ -72,7 +72,7 @@ bool lab_sliced_stop(Lab *lab, int signal_number, GError **error)
 bool lab_slicectl(Lab *lab, const char *const *args, char **ret_output,
                   int *ret_status, GError **error)
 {
-    g_autofree char *program = built(lab, "cli/slicectl", error);
+    g_autofree char *program = built(lab, "slicectl", error);
     g_autofree char *output = NULL, *errors = NULL;
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
     g_autoptr(GError) cause = NULL;

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * wire.c - reads packet captures and judges TCP connections in them
+ *
+ * The file format is pcap 2.4 with Ethernet frames, as tcpdump writes it;
+ * frames may be cut short behind the TCP header.
+ */
+#include "wire.h"
+
+#include <string.h>
+
+#define SERVER_PORT 80
+#define PCAP_MICROSECONDS 0xa1b2c3d4u
+#define PCAP_NANOSECONDS 0xa1b23c4du
+#define PCAP_ETHERNET 1
+
+struct PcapHeader {
+    uint32_t magic;
+    uint16_t major, minor;
+    uint32_t zone, precision, snap_bytes, link_type;
+};
+
+struct PcapRecord {
+    uint32_t seconds, fraction, kept_bytes, bytes;
+};
+
+Wire *wire_new(void)
+{
+    Wire *wire = g_new0(Wire, 1);
+
+    wire->packets = g_array_new(FALSE, FALSE, sizeof(WirePacket));
+    return wire;
+}
+
+void wire_free(Wire *wire)
+{
+    if (wire) {
+        g_array_unref(wire->packets);
+        g_free(wire);
+    }
+}
+
+static uint16_t get16(const uint8_t *at)
+{
+    return at[0] << 8 | at[1];
+}
+
+static uint32_t get32(const uint8_t *at)
+{
+    return (uint32_t)get16(at) << 16 | get16(at + 2);
+}
+
+/* The payload's length comes from the IP header, as the frame may be cut. */
+static bool parse_frame(const uint8_t *frame, size_t kept, WirePacket *ret_packet)
+{
+    const uint8_t *ip = frame + 14, *tcp;
+    size_t ip_bytes, total, tcp_bytes;
+
+    if (kept < 14 + 20 || get16(frame + 12) != 0x0800 || ip[0] >> 4 != 4 || ip[9] != 6) {
+        return false;
+    }
+    ip_bytes = (ip[0] & 15) * 4;
+    total = get16(ip + 2);
+    if (ip_bytes < 20 || kept < 14 + ip_bytes + 20) {
+        return false;
+    }
+    tcp = ip + ip_bytes;
+    tcp_bytes = (tcp[12] >> 4) * 4;
+    if (tcp_bytes < 20 || total < ip_bytes + tcp_bytes) {
+        return false;
+    }
+    ret_packet->source = get32(ip + 12);
+    ret_packet->destination = get32(ip + 16);
+    ret_packet->source_port = get16(tcp);
+    ret_packet->destination_port = get16(tcp + 2);
+    ret_packet->seq = get32(tcp + 4);
+    ret_packet->ack = get32(tcp + 8);
+    ret_packet->flags = tcp[13];
+    ret_packet->bytes = total - ip_bytes - tcp_bytes;
+    return true;
+}
+
+bool wire_read(Wire *wire, const char *path, uint8_t place, GError **error)
+{
+    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
+    struct PcapHeader header;
+    const uint8_t *at;
+    size_t left;
+
+    if (!file) {
+        return false;
+    }
+    at = (const uint8_t *)g_mapped_file_get_contents(file);
+    left = g_mapped_file_get_length(file);
+    if (left >= sizeof(header)) {
+        memcpy(&header, at, sizeof(header));
+    }
+    if (left < sizeof(header) || header.link_type != PCAP_ETHERNET ||
+        (header.magic != PCAP_MICROSECONDS && header.magic != PCAP_NANOSECONDS)) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s is no capture of Ethernet frames",
+                    path);
+        return false;
+    }
+    at += sizeof(header);
+    left -= sizeof(header);
+    while (left) {
+        struct PcapRecord record;
+        WirePacket packet = { .place = place };
+
+        if (left >= sizeof(record)) {
+            memcpy(&record, at, sizeof(record));
+        }
+        if (left < sizeof(record) || left - sizeof(record) < record.kept_bytes) {
+            wire->truncated = true;
+            break;
+        }
+        packet.time_ns = record.seconds * 1000000000LL +
+                         record.fraction * (header.magic == PCAP_NANOSECONDS ? 1LL : 1000LL);
+        if (parse_frame(at + sizeof(record), record.kept_bytes, &packet)) {
+            g_array_append_val(wire->packets, packet);
+        } else {
+            wire->n_other++;
+        }
+        at += sizeof(record) + record.kept_bytes;
+        left -= sizeof(record) + record.kept_bytes;
+    }
+    return true;
+}
+
+static int by_time(gconstpointer a, gconstpointer b)
+{
+    const WirePacket *one = a, *other = b;
+
+    return one->time_ns < other->time_ns ? -1 : one->time_ns > other->time_ns;
+}
+
+void wire_sort(Wire *wire)
+{
+    g_array_sort(wire->packets, by_time);
+}
+
+/*
+ * One direction's payload: how far it got, and when the bytes up to there were
+ * last sent.  A repetition is by time-out when its bytes had been silent for as
+ * long as Linux' shortest time-out; a fast retransmission comes sooner.
+ */
+typedef struct Direction {
+    bool begun;
+    uint32_t end;
+    GArray *sent;               /* Range, the last SENT_MAX */
+} Direction;
+
+typedef struct Range {
+    uint32_t begin, end;
+    int64_t time_ns;
+} Range;
+
+#define SENT_MAX 4096
+
+static int64_t last_sent(const Direction *direction, const WirePacket *packet)
+{
+    int64_t newest = 0;
+
+    for (guint i = direction->sent->len; i-- > 0; ) {
+        const Range *range = &g_array_index(direction->sent, Range, i);
+
+        if ((int32_t)(packet->seq - range->begin) >= 0 && (int32_t)(packet->seq - range->end) < 0) {
+            newest = MAX(newest, range->time_ns);
+        }
+    }
+    return newest;
+}
+
+static void judge_payload(Direction *direction, const WirePacket *packet, WireVerdict *verdict)
+{
+    Range range = { packet->seq, packet->seq + packet->bytes, packet->time_ns };
+
+    verdict->n_bytes += packet->bytes;
+    if (direction->begun && (int32_t)(packet->seq - direction->end) < 0) {
+        int64_t before = last_sent(direction, packet);
+
+        verdict->n_repeated++;
+        if (before && packet->time_ns - before >= WIRE_RTO_NS) {
+            verdict->n_timeouts++;
+        }
+    }
+    if (!direction->begun || (int32_t)(range.end - direction->end) > 0) {
+        direction->end = range.end;
+        direction->begun = true;
+    }
+    if (direction->sent->len == SENT_MAX) {
+        g_array_remove_range(direction->sent, 0, SENT_MAX / 2);
+    }
+    g_array_append_val(direction->sent, range);
+}
+
+void wire_judge(const Wire *wire, uint16_t client_port, bool from_server, bool from_client,
+                int64_t begin_ns, int64_t end_ns, WireVerdict *ret_verdict)
+{
+    Direction directions[2] = { { 0 } };
+    int owner = -1;
+
+    memset(ret_verdict, 0, sizeof(*ret_verdict));
+    for (int i = 0; i < 2; i++) {
+        directions[i].sent = g_array_new(FALSE, FALSE, sizeof(Range));
+    }
+    for (guint i = 0; i < wire->packets->len; i++) {
+        const WirePacket *packet = &g_array_index(wire->packets, WirePacket, i);
+        bool server = packet->source_port == SERVER_PORT &&
+                      packet->destination_port == client_port;
+        bool client = packet->destination_port == SERVER_PORT &&
+                      packet->source_port == client_port;
+
+        if (packet->time_ns < begin_ns || packet->time_ns >= end_ns ||
+            !((server && from_server) || (client && from_client))) {
+            continue;
+        }
+        ret_verdict->n_rst += !!(packet->flags & WIRE_RST);
+        ret_verdict->n_fin += !!(packet->flags & WIRE_FIN);
+        ret_verdict->n_syn += !!(packet->flags & WIRE_SYN);
+        if (server && packet->place != owner) {
+            owner = packet->place;
+            ret_verdict->n_owners++;
+        }
+        if (packet->bytes) {
+            judge_payload(&directions[server], packet, ret_verdict);
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        g_array_unref(directions[i].sent);
+    }
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * wire.h - reads packet captures and judges TCP connections in them
+ *
+ * A Wire is a list of TCP/IPv4 packets in the order of time, from one capture
+ * or several.  Times are of the realtime clock, in nanoseconds, as in the file.
+ */
+#ifndef SLICE_TESTS_WIRE_H
+#define SLICE_TESTS_WIRE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <glib.h>
+
+#define WIRE_FIN 0x01
+#define WIRE_SYN 0x02
+#define WIRE_RST 0x04
+#define WIRE_ACK 0x10
+
+/* Linux' shortest retransmission time-out: older repetitions come from it. */
+#define WIRE_RTO_NS 200000000LL
+
+typedef struct WirePacket {
+    int64_t time_ns;
+    uint32_t source, destination;       /* host order */
+    uint16_t source_port, destination_port;
+    uint32_t seq, ack;
+    uint32_t bytes;                     /* of payload */
+    uint8_t flags;                      /* WIRE_* */
+    uint8_t place;                      /* number of the capture that saw it */
+} WirePacket;
+
+typedef struct Wire {
+    GArray *packets;                    /* WirePacket */
+    uint64_t n_other;                   /* frames that are not TCP/IPv4 */
+    bool truncated;                     /* a file ended within a packet */
+} Wire;
+
+Wire *wire_new(void);
+void wire_free(Wire *wire);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Wire, wire_free)
+
+/** wire_read: add a pcap file's packets as capture number @place. */
+bool wire_read(Wire *wire, const char *path, uint8_t place, GError **error);
+/** wire_sort: by time, after the last wire_read. */
+void wire_sort(Wire *wire);
+
+/**
+ * struct WireVerdict - of one client's connection, over a span of time
+ * @n_rst, @n_fin, @n_syn: packets with that flag
+ * @n_timeouts: repetitions that came at least WIRE_RTO_NS after the same bytes
+ * @n_repeated: all repetitions of payload
+ * @n_bytes: of payload, in both directions, repetitions included
+ * @n_owners: places that the server's packets came from, one after another;
+ *	one more than there were changes
+ */
+typedef struct WireVerdict {
+    unsigned int n_rst, n_fin, n_syn;
+    unsigned int n_timeouts, n_repeated;
+    uint64_t n_bytes;
+    unsigned int n_owners;
+} WireVerdict;
+
+/**
+ * wire_judge: one connection, named by the client's port
+ * @from_server, @from_client: which directions to look at
+ * @begin_ns, @end_ns: the span [begin, end)
+ */
+void wire_judge(const Wire *wire, uint16_t client_port, bool from_server, bool from_client,
+                int64_t begin_ns, int64_t end_ns, WireVerdict *ret_verdict);
+
+#endif /* SLICE_TESTS_WIRE_H */
