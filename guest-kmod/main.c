@@ -6,7 +6,6 @@
 #include <linux/module.h>
 
 #include "chardev.h"
-#include "mute.h"
 #include "plug.h"
 #include "registry.h"
 #include "tcp.h"
@@ -19,12 +18,9 @@ static int __init slice_init(void)
 	ret = slice_registry_init();
 	if (ret)
 		return ret;
-	ret = slice_mute_init();
-	if (ret)
-		goto err_exit_registry;
 	ret = slice_tcp_init();
 	if (ret)
-		goto err_exit_mute;
+		goto err_exit_registry;
 	ret = slice_virtio_init();
 	if (ret)
 		goto err_exit_tcp;
@@ -37,8 +33,6 @@ err_exit_virtio:
 	slice_virtio_exit();
 err_exit_tcp:
 	slice_tcp_exit();
-err_exit_mute:
-	slice_mute_exit();
 err_exit_registry:
 	slice_registry_exit();
 	return ret;
@@ -50,7 +44,6 @@ static void __exit slice_exit(void)
 	slice_virtio_exit();
 	slice_plug_exit();
 	slice_tcp_exit();
-	slice_mute_exit();
 	slice_registry_exit();
 }
 

@@ -377,7 +377,7 @@ int slice_request_get_ref(struct slice_opener *opener, union slice_request *r)
 	capsule = slice_registry_find_capsule(r->op.id);
 	if (!capsule)
 		return -ESTALE;
-	ret = slice_words_get_ref(&opener->words, capsule,
+	ret = slice_words_get_ref(&opener->words, capsule, r->op.handle,
 				  r->op.flags & SLICE_REF_NOWAIT);
 	slice = slice_registry_slice_of(capsule);
 	if (slice)

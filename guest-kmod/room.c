@@ -136,7 +136,8 @@ static int slice_room_index_key(struct slice_room *room)
 {
 	if (!room->key.bytes)
 		return 0;
-	return rhashtable_insert_fast(&room->provider->by_key, &room->in_keys,
+	return rhashtable_lookup_insert_fast(&room->provider->by_key,
+					     &room->in_keys,
 				      slice_room_key_params);
 }
 

@@ -209,7 +209,7 @@ void slice_words_forget(struct slice_capsule *capsule)
 
 /* Under the lock.  Return: 1 the word is frozen, wait. */
 static int slice_words_try_ref(struct slice_words *words,
-			       struct slice_capsule *capsule)
+			       struct slice_capsule *capsule, u64 index)
 {
 	struct slice_word *word;
 	int value;
@@ -217,8 +217,8 @@ static int slice_words_try_ref(struct slice_words *words,
 	if (!capsule->slice)
 		return -ESTALE;
 	word = slice_words_find(words, capsule);
-	if (!word)
-		return -ENOENT;
+	if (!word || word->index != index)
+		return -ESTALE;
 	if (capsule->is_frozen)
 		return 1;
 	value = atomic_read(slice_word_at(word));
@@ -229,28 +229,28 @@ static int slice_words_try_ref(struct slice_words *words,
 }
 
 static int slice_words_try_ref_locked(struct slice_words *words,
-				      struct slice_capsule *capsule)
+				      struct slice_capsule *capsule, u64 index)
 {
 	int ret;
 
 	spin_lock_bh(&slice_registry_lock);
-	ret = slice_words_try_ref(words, capsule);
+	ret = slice_words_try_ref(words, capsule, index);
 	spin_unlock_bh(&slice_registry_lock);
 	return ret;
 }
 
 int slice_words_get_ref(struct slice_words *words,
-			struct slice_capsule *capsule, bool nowait)
+			struct slice_capsule *capsule, u64 index, bool nowait)
 {
 	int ret;
 
 	if (nowait) {
-		ret = slice_words_try_ref_locked(words, capsule);
+		ret = slice_words_try_ref_locked(words, capsule, index);
 		return ret > 0 ? -EAGAIN : ret;
 	}
 	if (wait_event_interruptible(capsule->thawed,
-			(ret = slice_words_try_ref_locked(words, capsule)) !=
-			1))
+			(ret = slice_words_try_ref_locked(words, capsule,
+							  index)) != 1))
 		return -EINTR;
 	return ret;
 }

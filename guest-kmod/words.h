@@ -65,10 +65,11 @@ void slice_words_destroy(struct slice_words *words);
  * -ENOSPC, -ESTALE (it was removed). */
 int slice_words_index(struct slice_words *words, struct slice_capsule *capsule,
 		      u32 *ret_index);
-/* Takes a reference for an opener whose word is frozen: sleeps until it is
- * not.  0, -EAGAIN (@nowait), -ESTALE, -ENOENT (no word), -EINTR. */
+/* Takes a reference for an opener whose word, the one at @index, is frozen:
+ * sleeps until it is not.  0, -EAGAIN (@nowait), -ESTALE (it was removed, or
+ * has another word: it was away and has come back), -EINTR. */
 int slice_words_get_ref(struct slice_words *words,
-			struct slice_capsule *capsule, bool nowait);
+			struct slice_capsule *capsule, u64 index, bool nowait);
 vm_fault_t slice_words_fault(struct slice_words *words, struct vm_fault *vmf);
 
 /* Under slice_registry_lock: */

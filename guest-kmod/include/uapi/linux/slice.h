@@ -186,13 +186,16 @@ struct slice_register {
  * @flags: GET_REF: SLICE_REF_NOWAIT
  * @id: the capsule
  * @handle: GET_HANDLE out: a new descriptor for a tcp capsule (O_CLOEXEC),
- *         otherwise the layer's handle.  PLUG_DONE in: the layer's new handle
+ *         otherwise the layer's handle.  PLUG_DONE in: the layer's new handle.
+ *         GET_REF in: the word_index that the caller means
  * @status: PLUG_DONE in: 0 or the errno with which the layer refuses
  * @label: CREATE_SLICE in: what the application calls it, zero padded
  * @slice: CREATE_SLICE, GET_REF out: its slice
  *
  * GET_REF is what a get that found FROZEN calls: it sleeps until the slice is
  * thawed (then the reference is counted in the word), or has left: ESTALE.
+ * A capsule that was away and has come back has another word: who means the
+ * old one has missed its leaving, ESTALE.
  * To GET_REF and DEREGISTER a capsule that is not here has left: ESTALE, not
  * ENOENT.  DEREGISTER of one that is unplugged or being plugged is ESTALE too
  * and harms nothing; of a drained one EBUSY to those who joined.
