@@ -12,7 +12,9 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/inotify.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -38,6 +40,37 @@ bool lab_poll(int fd, short events, gint64 deadline, const char *what, GError **
         g_set_error(error, LAB_ERROR, LAB_ERROR_TIMEOUT, "%s: no answer in time", what);
     }
     return n > 0;
+}
+
+static void must(bool ok, const char *what)
+{
+    if (!ok) {
+        g_printerr("lab: %s: %s\n", what, g_strerror(errno));
+        exit(1);
+    }
+}
+
+/* The new PID namespace's first process goes on; the old process waits for it. */
+void lab_isolate(void)
+{
+    const char *up[] = { "ip", "link", "set", "lo", "up", NULL };
+    int status;
+    pid_t pid;
+
+    must(!unshare(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID), "new namespaces");
+    pid = fork();
+    must(pid >= 0, "the first process of a namespace");
+    if (pid) {
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+            continue;
+        }
+        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    must(!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "private mounts");
+    must(!mount("run", "/run", "tmpfs", 0, "mode=755"), "a /run of its own");
+    must(!mount("proc", "/proc", "proc", 0, NULL), "a /proc of its own");
+    must(lab_command(NULL, NULL, up, NULL, NULL), "the loopback interface");
 }
 
 static int try_connect(const char *path)

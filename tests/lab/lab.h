@@ -60,6 +60,14 @@ typedef struct LabQmp LabQmp;
 /* ---- the lab (lab.c) ---- */
 
 /**
+ * lab_isolate: run the rest of this program in namespaces of its own
+ *
+ * For programs that run one after another in the same place: nothing of one
+ * lab is there when the next begins.  To be called before any thread exists.
+ */
+void lab_isolate(void);
+
+/**
  * lab_new: start the switch, find out about KVM
  * @name: directory below $SLICE_CACHE/lab, emptied first
  *

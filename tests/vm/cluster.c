@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * cluster.c - what the VM tests share: a small cluster, fresh for each test
+ */
+#include "cluster.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static Cluster cluster;
+
+static bool start(GError **error)
+{
+    cluster.lab = lab_new("test", error);
+    if (!cluster.lab || !(cluster.host = lab_host_new(cluster.lab, "host1", error)) ||
+        !(cluster.client = lab_client_new(cluster.lab, 1, error))) {
+        return false;
+    }
+    for (int i = 0; i < N_VMS; i++) {
+        g_autofree char *name = g_strdup_printf("web%d", i + 1);
+        LabVmSpec spec = { .name = name, .number = i + 1, .slices = true };
+
+        cluster.vms[i] = lab_vm_new(cluster.host, &spec, error);
+        if (!cluster.vms[i] || !lab_vm_boot(cluster.vms[i], error)) {
+            return false;
+        }
+    }
+    for (int i = 0; i < N_VMS; i++) {
+        if (!lab_vm_wait_up(cluster.vms[i], 180000, error) ||
+            !lab_vm_save(cluster.vms[i], error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A fixture's data pointer cannot hold a function, so it points to one of these. */
+typedef struct Case {
+    void (*test)(Cluster *cluster);
+} Case;
+
+static void set_up(Case *fixture, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    for (int i = 0; i < N_VMS; i++) {
+        lab_vm_restore(cluster.vms[i], &error);
+        g_assert_no_error(error);
+    }
+    lab_sliced_start(cluster.lab, cluster.host, &error);
+    g_assert_no_error(error);
+    lab_sliced_wait_ready(cluster.lab, N_VMS, &error);
+    g_assert_no_error(error);
+    cluster.pcap = g_strdup_printf("%s/client.pcap", lab_dir(cluster.lab));
+    cluster.capture = lab_capture_new(cluster.lab, cluster.client, NULL, cluster.pcap, &error);
+    g_assert_no_error(error);
+    cluster.judged = g_array_new(FALSE, FALSE, sizeof(uint16_t));
+    cluster.begin_ns = 0;
+}
+
+static void run(Case *fixture, gconstpointer data)
+{
+    const Case *claim = data;
+
+    claim->test(&cluster);
+}
+
+static void tear_down(Case *fixture, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    cluster_finish(&cluster);
+    g_clear_pointer(&cluster.judged, g_array_unref);
+    g_clear_pointer(&cluster.pcap, g_free);
+    lab_sliced_stop(cluster.lab, SIGTERM, &error);
+    g_assert_no_error(error);
+}
+
+void cluster_add(const char *path, void (*test)(Cluster *cluster))
+{
+    Case *claim = g_new(Case, 1);
+
+    claim->test = test;
+    g_test_add(path, Case, claim, set_up, run, tear_down);
+}
+
+int cluster_main(int argc, char **argv, void (*add_tests)(void))
+{
+    g_autoptr(GError) error = NULL;
+    int result;
+
+    g_test_init(&argc, &argv, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    lab_isolate();
+    if (!start(&error)) {
+        if (g_error_matches(error, LAB_ERROR, LAB_ERROR_MISSING)) {
+            printf("1..0 # SKIP %s\n", error->message);
+            return 0;
+        }
+        fprintf(stderr, "the cluster does not start: %s\n", error->message);
+        return 1;
+    }
+    g_test_message("guests run under %s", lab_acceleration(cluster.lab));
+    add_tests();
+    result = g_test_run();
+    lab_free(cluster.lab);
+    return result;
+}
+
+HttpConnection *cluster_connect(Cluster *c, int receive_bytes)
+{
+    g_autoptr(GError) error = NULL;
+    HttpConnection *http;
+    int fd = lab_client_socket(c->client, &error);
+
+    g_assert_no_error(error);
+    if (receive_bytes) {
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
+    }
+    http = http_connection_new(fd, LAB_CLUSTER_ADDRESS, 80, TEST_TIMEOUT_MS, &error);
+    g_assert_no_error(error);
+    return http;
+}
+
+void cluster_get(HttpConnection *http, const char *page, uint64_t *counter,
+                 HttpResponse *ret_response)
+{
+    g_autoptr(GError) error = NULL;
+
+    http_get(http, page, TEST_TIMEOUT_MS, ret_response, &error);
+    g_assert_no_error(error);
+    http_check_page(ret_response, counter, &error);
+    g_assert_no_error(error);
+}
+
+char *cluster_get_vm(HttpConnection *http, uint64_t *counter)
+{
+    HttpResponse response;
+    char *vm;
+
+    cluster_get(http, "/count.php", counter, &response);
+    vm = g_strdup(http_response_header(&response, "x-vm"));
+    http_response_clear(&response);
+    return vm;
+}
+
+LabSlice *cluster_slice(Cluster *c, HttpConnection *http)
+{
+    g_autoptr(GError) error = NULL;
+    LabSlice *slice = lab_slice_find(c->lab, http_local_port(http), &error);
+
+    g_assert_no_error(error);
+    return slice;
+}
+
+LabVm *cluster_vm(Cluster *c, const char *name)
+{
+    for (int i = 0; i < N_VMS; i++) {
+        if (!strcmp(lab_vm_name(c->vms[i]), name)) {
+            return c->vms[i];
+        }
+    }
+    g_assert_not_reached();
+}
+
+LabVm *cluster_other(Cluster *c, const char *name)
+{
+    return c->vms[cluster_vm(c, name) == c->vms[0]];
+}
+
+void cluster_move(Cluster *c, LabSlice *slice)
+{
+    const char *target = lab_vm_name(cluster_other(c, slice->vm));
+    g_autoptr(GError) error = NULL;
+    LabMove move;
+
+    lab_slice_move(c->lab, slice->id, target, &move, &error);
+    g_assert_no_error(error);
+    if (strcmp(move.result, "moved")) {
+        g_error("slice %s did not move from %s to %s: %s, %s", slice->id, slice->vm, target,
+                move.error, move.why);
+    }
+    lab_move_clear(&move);
+    g_free(slice->vm);
+    slice->vm = g_strdup(target);
+}
+
+void cluster_judge(Cluster *c, HttpConnection *http)
+{
+    uint16_t port = http_local_port(http);
+
+    if (!c->begin_ns) {
+        c->begin_ns = g_get_real_time() * 1000;
+    }
+    g_array_append_val(c->judged, port);
+}
+
+void cluster_finish(Cluster *c)
+{
+    int64_t end_ns = g_get_real_time() * 1000;
+    g_autoptr(Wire) wire = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (!c->capture) {
+        return;
+    }
+    lab_capture_stop(g_steal_pointer(&c->capture), &error);
+    g_assert_no_error(error);
+    wire = wire_new();
+    wire_read(wire, c->pcap, 0, &error);
+    g_assert_no_error(error);
+    for (guint i = 0; i < c->judged->len; i++) {
+        WireVerdict verdict;
+
+        wire_judge(wire, g_array_index(c->judged, uint16_t, i), true, true, c->begin_ns, end_ns,
+                   &verdict);
+        g_assert_cmpuint(verdict.n_rst, ==, 0);
+        g_assert_cmpuint(verdict.n_fin, ==, 0);
+        g_assert_cmpuint(verdict.n_syn, ==, 0);
+    }
+}

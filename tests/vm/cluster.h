@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * cluster.h - what the VM tests share: a small cluster, fresh for each test
+ *
+ * The VMs boot once for a program and are saved; each test gets them restored,
+ * a new sliced, and a capture that it is judged by in the end.
+ *
+ *      cl1 ─── br0 ─┬─ web1      sliced drives br0; the capture is at cl1
+ *                   └─ web2
+ */
+#ifndef SLICE_TESTS_VM_CLUSTER_H
+#define SLICE_TESTS_VM_CLUSTER_H
+
+#include "http.h"
+#include "lab.h"
+#include "wire.h"
+
+#define N_VMS 2
+/* Far beyond what anything takes on a busy machine. */
+#define TEST_TIMEOUT_MS 30000
+
+typedef struct Cluster {
+    Lab *lab;
+    LabHost *host;
+    LabVm *vms[N_VMS];
+    LabClient *client;
+    LabCapture *capture;
+    char *pcap;
+    GArray *judged;             /* uint16_t: client ports */
+    int64_t begin_ns;           /* realtime */
+} Cluster;
+
+/**
+ * cluster_main: a test program's main
+ * @add_tests: registers its tests with cluster_add
+ *
+ * Skips all, loudly, where the slice devices or sliced are not built.
+ */
+int cluster_main(int argc, char **argv, void (*add_tests)(void));
+void cluster_add(const char *path, void (*test)(Cluster *cluster));
+
+/** cluster_connect: a connection to the cluster's address from the client.
+ *  @receive_bytes: of its receive buffer, or 0 for the system's. */
+HttpConnection *cluster_connect(Cluster *cluster, int receive_bytes);
+/** cluster_get: one page, checked; aborts the test if anything is wrong. */
+void cluster_get(HttpConnection *http, const char *page, uint64_t *counter,
+                 HttpResponse *ret_response);
+/** cluster_get_vm: the same with /count.php; returns the VM that answered. */
+char *cluster_get_vm(HttpConnection *http, uint64_t *counter);
+
+/** cluster_slice: the slice of a connection. */
+LabSlice *cluster_slice(Cluster *cluster, HttpConnection *http);
+/** cluster_other: the VM that is not @name. */
+LabVm *cluster_other(Cluster *cluster, const char *name);
+LabVm *cluster_vm(Cluster *cluster, const char *name);
+/** cluster_move: move it to the other VM and insist that it worked. */
+void cluster_move(Cluster *cluster, LabSlice *slice);
+
+/** cluster_judge: insist at the test's end that this connection has seen no
+ *  RST, FIN or SYN from now until then. */
+void cluster_judge(Cluster *cluster, HttpConnection *http);
+/** cluster_finish: stop the capture and judge; before connections close. */
+void cluster_finish(Cluster *cluster);
+
+#endif /* SLICE_TESTS_VM_CLUSTER_H */

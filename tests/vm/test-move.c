@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test-move.c - a live connection and its PHP session move to another VM
+ *
+ *      cl1 ─── br0 ─┬─ web1      each test: one or more sessions on kept
+ *                   └─ web2      connections; the capture is judged at its end
+ *
+ * That the session moved is seen in what the pages say: the VM's name changes,
+ * the counter kept in $_SESSION goes on.
+ */
+#include <string.h>
+#include <sys/socket.h>
+
+#include "cluster.h"
+
+static void test_idle(Cluster *cluster)
+{
+    g_autoptr(HttpConnection) http = cluster_connect(cluster, 0);
+    g_autoptr(LabSlice) slice = NULL;
+    uint64_t counter = 0;
+    g_autofree char *before = cluster_get_vm(http, &counter), *after = NULL, *back = NULL;
+
+    slice = cluster_slice(cluster, http);
+    g_assert_cmpstr(slice->vm, ==, before);
+    cluster_judge(cluster, http);
+    cluster_move(cluster, slice);
+    after = cluster_get_vm(http, &counter);
+    g_assert_cmpstr(after, ==, lab_vm_name(cluster_other(cluster, before)));
+    cluster_move(cluster, slice);
+    back = cluster_get_vm(http, &counter);
+    g_assert_cmpstr(back, ==, before);
+    cluster_finish(cluster);
+}
+
+/* Moves the slice while the caller goes on using the connection. */
+typedef struct Mover {
+    Cluster *cluster;
+    LabSlice *slice;
+} Mover;
+
+static gpointer move_thread(gpointer opaque)
+{
+    Mover *mover = opaque;
+
+    cluster_move(mover->cluster, mover->slice);
+    return NULL;
+}
+
+/*
+ * The first request is being served (half of its answer is here) when the move
+ * begins; the second arrives meanwhile and must not be started at the source:
+ * it waits unread in the kernel and is answered by the target.
+ */
+static void test_unread_input(Cluster *cluster)
+{
+    g_autoptr(HttpConnection) http = cluster_connect(cluster, 0);
+    g_autoptr(GError) error = NULL;
+    uint64_t counter = 0;
+    g_autofree char *before = cluster_get_vm(http, &counter);
+    g_autoptr(LabSlice) slice = cluster_slice(cluster, http);
+    Mover mover = { cluster, slice };
+    HttpResponse first, second;
+    char peeked;
+    GThread *thread;
+
+    cluster_judge(cluster, http);
+    http_send(http, "/slow.php?ms=1500&early=1", &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(recv(http_connection_fd(http), &peeked, 1, MSG_PEEK), ==, 1);
+    thread = g_thread_new("mover", move_thread, &mover);
+    http_send(http, "/count.php", &error);
+    g_assert_no_error(error);
+    http_receive(http, TEST_TIMEOUT_MS, &first, &error);
+    g_assert_no_error(error);
+    http_check_page(&first, &counter, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(http_response_header(&first, "x-vm"), ==, before);
+    http_receive(http, TEST_TIMEOUT_MS, &second, &error);
+    g_assert_no_error(error);
+    http_check_page(&second, &counter, &error);
+    g_assert_no_error(error);
+    g_thread_join(thread);
+    g_assert_cmpstr(http_response_header(&second, "x-vm"), ==,
+                    lab_vm_name(cluster_other(cluster, before)));
+    cluster_finish(cluster);
+    http_response_clear(&first);
+    http_response_clear(&second);
+}
+
+/*
+ * The client does not read: its window fills, the rest of the answer stays in
+ * the server's send queue, partly sent, and moves in it.
+ */
+static void test_unsent_output(Cluster *cluster)
+{
+    g_autoptr(HttpConnection) http = cluster_connect(cluster, 4096);
+    g_autoptr(GError) error = NULL;
+    uint64_t counter = 0;
+    g_autofree char *before = cluster_get_vm(http, &counter), *after = NULL;
+    g_autoptr(LabSlice) slice = cluster_slice(cluster, http);
+    HttpResponse response;
+    char peeked;
+
+    cluster_judge(cluster, http);
+    http_send(http, "/large.php?kb=48", &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(recv(http_connection_fd(http), &peeked, 1, MSG_PEEK), ==, 1);
+    cluster_move(cluster, slice);
+    http_receive(http, TEST_TIMEOUT_MS, &response, &error);
+    g_assert_no_error(error);
+    http_check_page(&response, &counter, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(response.body_bytes, ==, 48 * 1024);
+    after = cluster_get_vm(http, &counter);
+    g_assert_cmpstr(after, ==, lab_vm_name(cluster_other(cluster, before)));
+    cluster_finish(cluster);
+    http_response_clear(&response);
+}
+
+/* ---- under load ---- */
+
+#define N_LOAD 4
+#define N_MOVES 100
+
+typedef struct Load {
+    Cluster *cluster;
+    HttpConnection *http;
+    LabSlice *slice;
+    const char *page;
+    uint64_t counter;
+    gint *stop;
+    GError *error;
+    GThread *thread;
+} Load;
+
+static gpointer load_thread(gpointer opaque)
+{
+    Load *load = opaque;
+
+    while (!load->error && !g_atomic_int_get(load->stop)) {
+        HttpResponse response;
+
+        if (http_get(load->http, load->page, TEST_TIMEOUT_MS, &response, &load->error)) {
+            http_check_page(&response, &load->counter, &load->error);
+        }
+        http_response_clear(&response);
+    }
+    return NULL;
+}
+
+static void test_load(Cluster *cluster)
+{
+    static const char *const pages[N_LOAD] = {
+        "/count.php", "/slow.php?ms=100", "/large.php?kb=256", "/slow.php?ms=30",
+    };
+    Load loads[N_LOAD];
+    gint stop = 0;
+
+    for (int i = 0; i < N_LOAD; i++) {
+        Load *load = &loads[i];
+        g_autofree char *vm = NULL;
+
+        *load = (Load){ .cluster = cluster, .page = pages[i], .stop = &stop };
+        load->http = cluster_connect(cluster, 32768);
+        vm = cluster_get_vm(load->http, &load->counter);
+        load->slice = cluster_slice(cluster, load->http);
+        cluster_judge(cluster, load->http);
+        load->thread = g_thread_new("load", load_thread, load);
+    }
+    for (int i = 0; i < N_MOVES; i++) {
+        cluster_move(cluster, loads[i % N_LOAD].slice);
+    }
+    g_atomic_int_set(&stop, 1);
+    for (int i = 0; i < N_LOAD; i++) {
+        g_thread_join(loads[i].thread);
+        g_assert_no_error(loads[i].error);
+        g_assert_cmpuint(loads[i].counter, >, N_MOVES / N_LOAD);
+    }
+    cluster_finish(cluster);
+    for (int i = 0; i < N_LOAD; i++) {
+        http_connection_free(loads[i].http);
+        lab_slice_free(loads[i].slice);
+    }
+}
+
+static void add_tests(void)
+{
+    cluster_add("/vm/move/an-idle-connection-moves-there-and-back", test_idle);
+    cluster_add("/vm/move/unread-input-is-answered-by-the-target", test_unread_input);
+    cluster_add("/vm/move/unsent-and-unacknowledged-output-arrives-whole", test_unsent_output);
+    cluster_add("/vm/move/a-hundred-moves-under-load-lose-nothing", test_load);
+}
+
+int main(int argc, char **argv)
+{
+    return cluster_main(argc, argv, add_tests);
+}
