@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tcp-lab.h - two hosts with one address, a client and a switch, in one kernel
+ *
+ *      host A  192.0.2.10 ---.
+ *      (02:00:00:00:00:10)    \
+ *                              switch (this program) --- client 192.0.2.20
+ *      host B  192.0.2.10     /                          (02:00:00:00:00:20)
+ *      (02:00:00:00:00:10) --'
+ *
+ * Each host is a network namespace whose only device is a tap; this program
+ * holds the other end of each and so is the wire and the switch: it sees every
+ * frame, says which host owns a connection, can hold what the client sends as
+ * the hypervisor's gate does, and lose frames. Everything runs in one thread
+ * that never blocks, so a test says exactly what happens between two steps.
+ *
+ * A connection's two ends are peers: each sends a numbered pattern as far as
+ * it was told to, and checks every byte that it reads. The server's peer is
+ * the application: it lives on when its connection moves to another host and
+ * goes on with another descriptor.
+ *
+ * Below: /dev/net/tun, /dev/slice. Above: tcp-*-test.c.
+ */
+#ifndef TCP_LAB_H
+#define TCP_LAB_H
+
+#include <glib.h>
+#include <linux/slice.h>
+#include <linux/slice_capsule.h>
+
+enum {
+    LAB_A,
+    LAB_B,
+    LAB_CLIENT,
+    LAB_N_HOSTS,
+};
+
+#define LAB_PORT 7000
+
+/**
+ * Peer:
+ * @fd: nonblocking socket, or -1
+ * @salt: of the pattern that it sends; reads that of the other end
+ * @tx: bytes sent
+ * @tx_goal: bytes that it is to send
+ * @rx: bytes read, all as expected
+ * @reads: whether it reads what is there
+ * @at_eof: the other end has closed its direction
+ * @error: errno of the socket, 0 while it is well
+ */
+typedef struct Peer {
+    int fd;
+    guint8 salt;
+    guint64 tx;
+    guint64 tx_goal;
+    guint64 rx;
+    gboolean reads;
+    gboolean at_eof;
+    int error;
+} Peer;
+
+/**
+ * Conn:
+ * @client: its end
+ * @server: the other
+ * @port: of the client, in host order
+ * @host: that owns the server's end: LAB_A or LAB_B
+ * @held: what the switch keeps of the client's frames, or NULL: it passes them
+ * @seq: end of the client's highest byte sent so far
+ * @seq_is_known: @seq is set
+ */
+typedef struct Conn {
+    Peer client;
+    Peer server;
+    guint16 port;
+    int host;
+    GQueue *held;
+    guint32 seq;
+    gboolean seq_is_known;
+} Conn;
+
+/**
+ * LabSeen: frames of connections that are set up, since lab_forget_seen()
+ * @n_rst: with RST, from anybody
+ * @n_syn: with SYN
+ * @n_fin: with FIN, from the hosts
+ * @n_strange: from a host that does not own the connection
+ * @n_again: from the client with payload that it had sent before
+ * @n_arp: ARP requests of hosts
+ * @n_from_hosts: of the connections, from a host
+ */
+typedef struct LabSeen {
+    guint n_rst;
+    guint n_syn;
+    guint n_fin;
+    guint n_strange;
+    guint n_again;
+    guint n_arp;
+    guint n_from_hosts;
+} LabSeen;
+
+typedef struct Lab {
+    int slice;              /* /dev/slice */
+    int home;               /* our own namespace */
+    int ns[LAB_N_HOSTS];
+    int tap[LAB_N_HOSTS];
+    int listener[2];
+    GPtrArray *conns;
+    LabSeen seen;
+    guint loss_permille;    /* of frames in either direction */
+    GRand *rand;
+} Lab;
+
+/* A kept image. */
+typedef struct Image {
+    struct slice_id slice;
+    guint64 bytes;
+    guint8 *data;
+} Image;
+
+Lab *lab_new(int family);
+void lab_free(Lab *lab);
+/* Runs @fn with the thread in @host's namespace. */
+void lab_enter(Lab *lab, int host);
+void lab_leave(Lab *lab);
+/* Passes on the frames that are there; whether there were any. */
+gboolean lab_forward(Lab *lab);
+/* Lets frames and bytes flow for at most @timeout_ms; whether anything did. */
+gboolean lab_step(Lab *lab, int timeout_ms);
+/* Until @done says so; fails the test after 30 s. */
+void lab_run(Lab *lab, gboolean (*done)(Lab *lab, gpointer data),
+             gpointer data);
+/* Until nothing has happened for @quiet_ms. */
+void lab_settle(Lab *lab, int quiet_ms);
+void lab_forget_seen(Lab *lab);
+/* A counter of /proc/net/netstat at @host, e.g. TCPTimeouts. */
+guint64 lab_counter(Lab *lab, int host, const char *name);
+void lab_write_frame(Lab *lab, int host, const void *frame, gsize bytes);
+
+/* A client connects, host A accepts: both ends read, nothing is to be sent. */
+Conn *lab_connect(Lab *lab);
+void conn_close(Lab *lab, Conn *conn);
+/* Until both ends have sent and read their goals. */
+void lab_finish(Lab *lab, Conn *conn);
+gboolean conn_is_done(Lab *lab, gpointer conn);
+
+/* ---- the steps of a move, and a whole one ---- */
+void conn_id(Lab *lab, const Conn *conn, struct slice_id *ret_id);
+void conn_hold(Lab *lab, Conn *conn);
+void conn_release(Lab *lab, Conn *conn, int host);
+int lab_quiesce(Lab *lab, struct slice_id id);
+/* 0 or an errno; *ret_why is an enum slice_why. */
+int lab_unplug(Lab *lab, struct slice_id id, Image *ret_image,
+               guint *ret_why);
+int lab_plug(Lab *lab, int host, const Image *image, guint *ret_why);
+int lab_end(Lab *lab, struct slice_id id, guint how);
+void image_clear(Image *image);
+/* The server's next descriptor from @host's accept queue. */
+int lab_accept(Lab *lab, int host);
+void conn_move(Lab *lab, Conn *conn, int host);
+
+/* ---- changing an image ---- */
+struct slice_image_tcp *image_tcp(const Image *image);
+/* Makes the checksum fit again. */
+void image_seal(Image *image);
+
+#endif
