@@ -251,7 +251,8 @@ static void slice_tcp_ulp_clone(const struct request_sock *req,
 	/* The child is plain unless all of this succeeds. */
 	inet_csk(newsk)->icsk_ulp_ops = NULL;
 	inet_csk(newsk)->icsk_ulp_data = NULL;
-	if (ireq->ireq_family != AF_INET) {
+	/* ireq_family would be the listener's, which may serve both. */
+	if (req->rsk_ops->family != PF_INET) {
 		atomic64_inc(&slice_tcp_n_unsupported);
 		return;
 	}
