@@ -138,7 +138,7 @@ static int slice_room_index_key(struct slice_room *room)
 		return 0;
 	return rhashtable_lookup_insert_fast(&room->provider->by_key,
 					     &room->in_keys,
-				      slice_room_key_params);
+					     slice_room_key_params);
 }
 
 static int slice_room_index_locked(struct slice_room *room)
