@@ -193,6 +193,7 @@ static void count_waiting(SliceFlowTable *table, SliceGateFlow *flow,
     table->bytes += packet_cost(packet);
     table->stats.held_bytes += packet->bytes;
     table->stats.n_held++;
+    flow->n_waiting++;
 }
 
 static void uncount_waiting(SliceFlowTable *table, SliceGateFlow *flow,
@@ -202,6 +203,7 @@ static void uncount_waiting(SliceFlowTable *table, SliceGateFlow *flow,
     table->bytes -= packet_cost(packet);
     table->stats.held_bytes -= packet->bytes;
     table->stats.n_held--;
+    flow->n_waiting--;
 }
 
 /* Frees @packet and counts it where it does not fit any more. */

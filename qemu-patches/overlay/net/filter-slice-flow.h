@@ -70,6 +70,7 @@ typedef QSIMPLEQ_HEAD(SlicePacketQueue, SlicePacket) SlicePacketQueue;
 /**
  * SliceGateFlow: a flow of the table
  * @waiting_bytes: of @put and @waiting, with what is being sent
+ * @n_waiting: packets of both directions in that
  * @link: how the Ethernet header of a packet to the guest looks, @link_bytes of
  *        it; 0: not seen yet
  */
@@ -81,6 +82,7 @@ typedef struct SliceGateFlow {
     SlicePacketQueue put;
     SlicePacketQueue waiting[SLICE_N_DIRECTIONS];
     size_t waiting_bytes[SLICE_N_DIRECTIONS];
+    uint64_t n_waiting;
     bool ready[SLICE_N_DIRECTIONS];
     QTAILQ_ENTRY(SliceGateFlow) ready_next[SLICE_N_DIRECTIONS];
     uint8_t link[SLICE_FLOW_LINK_BYTES];

@@ -392,6 +392,14 @@ static void gate_stats(void *gate, SliceGateStats *ret_stats)
     ret_stats->n_flows = g_hash_table_size(s->table.flows);
 }
 
+static uint64_t gate_n_held(void *gate, const SliceFlow *key)
+{
+    FilterSliceState *s = gate;
+    const SliceGateFlow *flow = slice_flows_find(&s->table, key);
+
+    return flow ? flow->n_waiting : 0;
+}
+
 static uint32_t gate_vnet_hdr_len(void *gate)
 {
     return gate_vnet_hdr_bytes(gate);
@@ -407,6 +415,7 @@ static const SliceGateOps gate_ops = {
     .remove = gate_release,
     .stats = gate_stats,
     .vnet_hdr_len = gate_vnet_hdr_len,
+    .n_held = gate_n_held,
 };
 
 /* ---- the object ---- */

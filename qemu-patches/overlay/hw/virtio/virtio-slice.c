@@ -610,7 +610,7 @@ static const SlicePortOps port_ops = {
 
 /* ---- life of the device ---- */
 
-/* Tells the driver of a new incarnation: the VM was restored. */
+/* Tells the driver of a new incarnation, e.g. after a restore. */
 static void virtio_slice_check_incarnation(VirtIOSlice *s)
 {
     uint64_t incarnation = slice_store_incarnation(s->store);
@@ -632,6 +632,13 @@ static void virtio_slice_work_bh(void *opaque)
     virtio_slice_check_incarnation(s);
     virtio_slice_send_events(s);
     virtio_slice_work(s);
+}
+
+static void virtio_slice_incarnation_drawn(Notifier *notifier, void *data)
+{
+    VirtIOSlice *s = container_of(notifier, VirtIOSlice, incarnation_drawn);
+
+    qemu_bh_schedule(s->work_bh);
 }
 
 static void virtio_slice_vm_state(void *opaque, bool running, RunState state)
@@ -717,6 +724,8 @@ static void virtio_slice_realize(DeviceState *dev, Error **errp)
     s->work_bh = virtio_bh_new_guarded(dev, virtio_slice_work_bh, s);
     s->vm_state = qdev_add_vm_change_state_handler(dev, virtio_slice_vm_state,
                                                    s);
+    s->incarnation_drawn.notify = virtio_slice_incarnation_drawn;
+    slice_store_add_incarnation_notifier(s->store, &s->incarnation_drawn);
 }
 
 static void virtio_slice_unrealize(DeviceState *dev)
@@ -725,6 +734,7 @@ static void virtio_slice_unrealize(DeviceState *dev)
     VirtIOSlice *s = VIRTIO_SLICE(dev);
 
     virtio_slice_reset(vdev);
+    notifier_remove(&s->incarnation_drawn);
     slice_store_detach_port(s->store, s);
     object_unref(OBJECT(s->store));
     qemu_del_vm_change_state_handler(s->vm_state);

@@ -42,6 +42,7 @@ struct VirtIOSlice {
     VirtQueue *event_vq;
     QEMUBH *work_bh;
     VMChangeStateEntry *vm_state;
+    Notifier incarnation_drawn;
 
     bool greeted;
     uint64_t incarnation;
