@@ -117,6 +117,10 @@ SliceInfo *slice_info_new(SliceStore *store, const SliceEntry *entry)
     info->fenced = entry->fenced;
     for (uint32_t i = 0; i < entry->n_flows; i++) {
         QAPI_LIST_APPEND(tail, slice_flow_info_new(&entry->flows[i]));
+        if (store->gate_ops && store->gate_ops->n_held) {
+            info->held_packets += store->gate_ops->n_held(store->gate,
+                                                          &entry->flows[i]);
+        }
     }
     return info;
 }

@@ -6,6 +6,9 @@
  * when a move needs it, and again while there is one that is unanswered, after
  * a pause that doubles; each attempt has a time limit.  An attempt that was
  * given up finishes in its thread, for nobody.
+ *
+ * A peer that no slice needs keeps its connection for the next move, and goes
+ * when there are too many of its kind.
  */
 #include "qemu/osdep.h"
 #include "qapi/clone-visitor.h"
@@ -21,6 +24,7 @@
 #define DIAL_TIMEOUT_MS  3000
 #define RETRY_MIN_MS     50
 #define RETRY_MAX_MS     2000
+#define IDLE_PEERS_MAX   64
 
 /* An attempt; outlives its peer where that goes first. */
 typedef struct SliceDial {
@@ -108,31 +112,6 @@ static void timer_fired(void *opaque)
     }
 }
 
-SlicePeer *slice_peer_get(SliceStore *store, const char *name,
-                          SocketAddress *address)
-{
-    g_autofree char *address_name = socket_uri(address);
-    SlicePeer *peer;
-
-    QTAILQ_FOREACH(peer, &store->peers, next) {
-        if (!strcmp(peer->name, name) &&
-            !strcmp(peer->address_name, address_name)) {
-            peer->n_users++;
-            return peer;
-        }
-    }
-    peer = g_new0(SlicePeer, 1);
-    peer->store = store;
-    peer->name = g_strdup(name);
-    peer->address = QAPI_CLONE(SocketAddress, address);
-    peer->address_name = g_steal_pointer(&address_name);
-    peer->retry_ms = RETRY_MIN_MS;
-    peer->timer = timer_new_ms(QEMU_CLOCK_REALTIME, timer_fired, peer);
-    peer->n_users = 1;
-    QTAILQ_INSERT_TAIL(&store->peers, peer, next);
-    return peer;
-}
-
 static void peer_free(SlicePeer *peer)
 {
     QTAILQ_REMOVE(&peer->store->peers, peer, next);
@@ -147,10 +126,52 @@ static void peer_free(SlicePeer *peer)
     g_free(peer);
 }
 
+static void free_idle(SliceStore *store)
+{
+    uint32_t n_idle = 0;
+    SlicePeer *peer, *next;
+
+    QTAILQ_FOREACH(peer, &store->peers, next) {
+        n_idle += !peer->n_users;
+    }
+    QTAILQ_FOREACH_SAFE(peer, &store->peers, next, next) {
+        if (n_idle > IDLE_PEERS_MAX && !peer->n_users) {
+            peer_free(peer);
+            n_idle--;
+        }
+    }
+}
+
+SlicePeer *slice_peer_get(SliceStore *store, const char *name,
+                          SocketAddress *address)
+{
+    g_autofree char *address_name = socket_uri(address);
+    SlicePeer *peer;
+
+    QTAILQ_FOREACH(peer, &store->peers, next) {
+        if (!strcmp(peer->name, name) &&
+            !strcmp(peer->address_name, address_name)) {
+            peer->n_users++;
+            return peer;
+        }
+    }
+    free_idle(store);
+    peer = g_new0(SlicePeer, 1);
+    peer->store = store;
+    peer->name = g_strdup(name);
+    peer->address = QAPI_CLONE(SocketAddress, address);
+    peer->address_name = g_steal_pointer(&address_name);
+    peer->retry_ms = RETRY_MIN_MS;
+    peer->timer = timer_new_ms(QEMU_CLOCK_REALTIME, timer_fired, peer);
+    peer->n_users = 1;
+    QTAILQ_INSERT_TAIL(&store->peers, peer, next);
+    return peer;
+}
+
 void slice_peer_put(SlicePeer *peer)
 {
-    if (peer && !--peer->n_users) {
-        peer_free(peer);
+    if (peer) {
+        peer->n_users--;
     }
 }
 

@@ -80,6 +80,8 @@ typedef struct SliceGateOps {
     void (*stats)(void *gate, SliceGateStats *ret_stats);
     /** Length of the vnet header, for PREPARE's check that both ends match. */
     uint32_t (*vnet_hdr_len)(void *gate);
+    /** Packets of this flow that wait now, for people; optional. */
+    uint64_t (*n_held)(void *gate, const SliceFlow *flow);
 } SliceGateOps;
 
 /**

@@ -1,0 +1,970 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-slice-move.c - moves between two engines, step by step
+ *
+ *     guest A -- engine a ===== unix socket ===== engine b -- guest B
+ *                  |                                 |
+ *                gate A                            gate B
+ *
+ * Engines and stream are the real ones; guests and gates are those of
+ * slice-world.h, the orchestrator is the test.
+ */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "io/channel-socket.h"
+#include "qemu/bswap.h"
+#include "qemu/main-loop.h"
+#include "qemu/module.h"
+#include "qemu/sockets.h"
+#include "slice-world.h"
+
+/* ---- commands that wait ---- */
+
+typedef struct Call {
+    SliceStore *store;
+    uint64_t term;
+    SliceAnswer answer;
+    bool is_done;
+} Call;
+
+static void coroutine_fn abort_co(void *opaque)
+{
+    Call *call = opaque;
+    uint32_t why;
+
+    call->answer = slice_move_abort(call->store, SLICE, call->term, &why);
+    call->is_done = true;
+}
+
+static void coroutine_fn takeover_co(void *opaque)
+{
+    Call *call = opaque;
+
+    call->answer = slice_arrive_takeover(call->store, SLICE, call->term);
+    call->is_done = true;
+}
+
+static void call_begin(Call *call, Vm *vm, uint64_t term,
+                       CoroutineEntry *entry)
+{
+    *call = (Call) { .store = vm->store, .term = term };
+    qemu_coroutine_enter(qemu_coroutine_create(entry, call));
+}
+
+static SliceAnswer call_end(Call *call)
+{
+    wait_until(call->is_done);
+    return call->answer;
+}
+
+/* Abort a move of A's; the guest follows where it must. */
+static void abort_and_resume(World *world, uint64_t term)
+{
+    Call call;
+
+    call_begin(&call, &world->a, term, abort_co);
+    g_assert_false(call.is_done);
+    world_resumed(&world->a, term);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_RESUMED);
+    g_assert_true(vm_has_step(&world->a, SLICE_STEP_RESUMED));
+}
+
+/* B gives its reservation up by itself, because A told it. */
+static void await_discard(World *world)
+{
+    vm_await_step(&world->b, SLICE_STEP_DISCARDED);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_GONE);
+    g_assert_cmpint(world->b.gate.mode, ==, SLICE_GATE_FORWARD);
+}
+
+static void up_to_sent(World *world, uint64_t term)
+{
+    world_prepare(world, &world->b, term);
+    world_quiesce(world, &world->a, &world->b, term);
+    world_unplug(&world->a, term);
+    world_send(world, &world->a, term);
+}
+
+static void plugged(Vm *vm, uint64_t term)
+{
+    g_assert_cmpuint(slice_port_plugged(vm->store, SLICE, term, 0, 0), ==,
+                     SLICE_RESP_OK);
+}
+
+/* ---- a move that succeeds ---- */
+
+static void test_slice_moves(void)
+{
+    World *world = world_new();
+
+    world_move(world, &world->a, &world->b, TERM);
+    g_assert_cmpint(world->a.gate.mode, ==, SLICE_GATE_FORWARD);
+    g_assert_cmpint(world->b.gate.mode, ==, 0);
+    g_assert_true(gate_has(&world->b, "release"));
+    world_free(world);
+}
+
+static void test_slice_moves_back(void)
+{
+    World *world = world_new();
+
+    for (int i = 0; i < 5; i++) {
+        world_move(world, &world->a, &world->b, TERM + 2 * i);
+        world_move(world, &world->b, &world->a, TERM + 2 * i + 1);
+    }
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_OWNER);
+    world_free(world);
+}
+
+static void test_large_image_passes_within_credit(void)
+{
+    World *world = world_new();
+    uint64_t total = 8 * SLICE_STREAM_CREDIT_BYTES + 13;
+    g_autofree uint8_t *image = g_malloc(total);
+    const uint8_t *data;
+    uint64_t got;
+
+    memset(image, 'x', total);
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_unplug(&world->a, TERM);
+    g_assert_cmpuint(slice_port_image(world->a.store, SLICE, TERM, 0, total,
+                                      image, total, true), ==, SLICE_RESP_OK);
+    vm_take_event(&world->b, VIRTIO_SLICE_EVENT_ROOM);
+    g_assert_cmpuint(slice_port_room(world->b.store, SLICE, TERM, 0, total,
+                                     &data, &got), ==, SLICE_RESP_OK);
+    g_assert_cmpmem(data, got, image, total);
+    plugged(&world->b, TERM);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    world_free(world);
+}
+
+static void test_packets_reach_the_targets_gate_in_order(void)
+{
+    World *world = world_new();
+    uint8_t caught[4 + 40 + 8] = {};
+    size_t bytes;
+    g_autofree uint8_t *frame = packet_new("caught", false, &bytes);
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_unplug(&world->a, TERM);
+    stl_le_p(caught, bytes - 14);
+    memcpy(caught + 4, frame + 14, bytes - 14);
+    g_assert_cmpuint(slice_port_packets(world->a.store, SLICE, TERM, caught,
+                                        ROUND_UP(4 + bytes - 14, 4)), ==,
+                     SLICE_RESP_OK);
+    vm_deliver(&world->a, SLICE_PACKET_DIVERTED, "diverted", false);
+    world_send(world, &world->a, TERM);
+    wait_until(gate_has(&world->b, "put 3 diverted"));
+    g_assert_cmpint(gate_index(&world->b, "put 1 ring"), ==, 0);
+    g_assert_cmpint(gate_index(&world->b, "put 2 caught"), ==, 1);
+    world_room(world, &world->b, TERM);
+    plugged(&world->b, TERM);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    g_assert_cmpint(gate_index(&world->b, "release"), ==, 3);
+    world_free(world);
+}
+
+static void test_late_packet_is_forwarded_to_the_owner(void)
+{
+    World *world = world_new();
+
+    world_move(world, &world->a, &world->b, TERM);
+    vm_deliver(&world->a, SLICE_PACKET_FORWARD, "late", false);
+    wait_until(gate_has(&world->b, "inject late"));
+    world_free(world);
+}
+
+static void test_forwarded_packet_goes_no_way_twice(void)
+{
+    World *world = world_new();
+    uint64_t dropped;
+
+    world_move(world, &world->a, &world->b, TERM);
+    world_move(world, &world->b, &world->a, TERM + 1);
+    dropped = world->b.store->n_dropped;
+    /* By the rule of the older term, to one who is not the owner any more. */
+    vm_deliver(&world->b, SLICE_PACKET_FORWARD, "late", false);
+    wait_until(gate_has(&world->a, "inject late"));
+    g_assert_cmpuint(world->b.store->n_dropped, ==, dropped);
+    world_free(world);
+}
+
+static void test_new_connection_of_a_muted_tuple_is_let_in(void)
+{
+    World *world = world_new();
+
+    world_move(world, &world->a, &world->b, TERM);
+    vm_deliver(&world->a, SLICE_PACKET_FORWARD, "again", true);
+    g_assert_true(gate_has(&world->a, "inject again"));
+    g_assert_cmpint(world->a.gate.mode, ==, 0);
+    g_assert_null(slice_table_find_flow(world->a.store->table, &FLOW));
+    world_free(world);
+}
+
+/* ---- refusals ---- */
+
+static void test_busy_guest_goes_on(void)
+{
+    World *world = world_new();
+
+    world_begin(world, &world->a, &world->b, TERM, 60000);
+    vm_take_event(&world->a, VIRTIO_SLICE_EVENT_QUIESCE);
+    slice_port_quiesced(world->a.store, SLICE, TERM, EBUSY, WHY_REFERENCES);
+    g_assert_true(vm_has_step(&world->a, SLICE_STEP_FAILED));
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_OWNER);
+    g_assert_cmpint(world->a.gate.mode, ==, 0);
+    g_assert_cmpuint(world->a.events->len, ==, 0);
+    world_free(world);
+}
+
+static void test_failed_unplug_is_resumed(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_unplug(&world->a, TERM);
+    slice_port_unplug_failed(world->a.store, SLICE, TERM, EOPNOTSUPP,
+                             WHY_STATE);
+    world_resumed(&world->a, TERM);
+    await_discard(world);
+    world_free(world);
+}
+
+static void test_target_that_can_not_plug_is_undone(void)
+{
+    World *world = world_new();
+
+    up_to_sent(world, TERM);
+    vm_deliver(&world->a, SLICE_PACKET_DIVERTED, "request", false);
+    world_room(world, &world->b, TERM);
+    slice_port_plugged(world->b.store, SLICE, TERM, ENOENT, WHY_NO_LAYER);
+    wait_until(vm_state(&world->a) == SLICE_STATE_OWNER);
+    g_assert_true(gate_has(&world->a, "put 3 request"));
+    g_assert_false(gate_has(&world->a, "put 1 ring"));
+    world_resumed(&world->a, TERM);
+    g_assert_true(gate_has(&world->a, "release"));
+    g_assert_cmpuint(world->a.last_why, ==, WHY_NO_LAYER);
+    await_discard(world);
+    /* A guest that refused has nothing to discard. */
+    g_assert_cmpuint(world->b.events->len, ==, 0);
+    world_free(world);
+}
+
+static void test_image_without_a_reservation_is_refused(void)
+{
+    World *world = world_new();
+
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_unplug(&world->a, TERM);
+    world_send(world, &world->a, TERM);
+    wait_until(vm_state(&world->a) == SLICE_STATE_OWNER);
+    world_resumed(&world->a, TERM);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE__MAX);
+    world_free(world);
+}
+
+static void test_restarted_target_refuses(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_unplug(&world->a, TERM);
+    vm_crash(&world->b);
+    vm_boot(&world->b);
+    world_send(world, &world->a, TERM);
+    wait_until(vm_state(&world->a) == SLICE_STATE_OWNER);
+    world_resumed(&world->a, TERM);
+    world_free(world);
+}
+
+static void test_prepare_refuses_what_does_not_fit(void)
+{
+    World *world = world_new();
+    SliceLayerInfo layer = { .name = "tcp", .version = 1 };
+    SliceArrival good = {
+        .id = SLICE, .term = TERM, .source = "a", .flows = &FLOW,
+        .n_flows = 1, .layers = &layer, .n_layers = 1, .vnet_hdr_len = 12,
+    }, bad;
+    uint32_t why;
+
+    bad = good;
+    bad.vnet_hdr_len = 10;
+    g_assert_cmpint(slice_arrive_prepare(world->b.store, &bad, &why), ==,
+                    SLICE_ANSWER_REFUSED);
+    g_assert_cmpuint(why, ==, WHY_OPTION);
+    bad = good;
+    bad.memory_bytes = 1ull << 40;
+    g_assert_cmpint(slice_arrive_prepare(world->b.store, &bad, &why), ==,
+                    SLICE_ANSWER_REFUSED);
+    g_assert_cmpuint(why, ==, WHY_TOO_LARGE);
+    layer.version = 2;
+    g_assert_cmpint(slice_arrive_prepare(world->b.store, &good, &why), ==,
+                    SLICE_ANSWER_REFUSED);
+    g_assert_cmpuint(why, ==, WHY_LAYER_VERSION);
+    layer.version = 1;
+    world->b.gate.is_full = true;
+    g_assert_cmpint(slice_arrive_prepare(world->b.store, &good, &why), ==,
+                    SLICE_ANSWER_REFUSED);
+    g_assert_cmpuint(why, ==, WHY_MEMORY);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE__MAX);
+    world->b.gate.is_full = false;
+    g_assert_cmpint(slice_arrive_prepare(world->b.store, &good, &why), ==,
+                    SLICE_ANSWER_OK);
+    world_free(world);
+}
+
+static void test_tuple_in_use_is_refused(void)
+{
+    World *world = world_new();
+    SliceArrival arrival = {
+        .id = { 1, 2 }, .term = TERM, .source = "b", .flows = &FLOW,
+        .n_flows = 1, .vnet_hdr_len = 12,
+    };
+    uint32_t why;
+
+    g_assert_cmpint(slice_arrive_prepare(world->a.store, &arrival, &why), ==,
+                    SLICE_ANSWER_REFUSED);
+    g_assert_cmpuint(why, ==, WHY_TUPLE_IN_USE);
+    world_free(world);
+}
+
+static void test_nothing_moves_while_the_vm_is_migrated(void)
+{
+    World *world = world_new();
+    SliceArrival arrival = { .id = { 1, 2 }, .term = TERM, .source = "b" };
+    uint32_t why;
+
+    world_is_migrating = true;
+    g_assert_cmpint(world_begin(world, &world->a, &world->b, TERM, 60000), ==,
+                    SLICE_ANSWER_BUSY);
+    g_assert_cmpint(slice_arrive_prepare(world->a.store, &arrival, &why), ==,
+                    SLICE_ANSWER_BUSY);
+    world_is_migrating = false;
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_OWNER);
+    g_assert_cmpuint(world->a.events->len, ==, 0);
+    world_free(world);
+}
+
+static void test_older_orchestrator_is_stale(void)
+{
+    World *world = world_new();
+
+    g_assert_true(slice_store_obey(world->a.store, 3));
+    g_assert_true(slice_store_obey(world->a.store, 3));
+    g_assert_false(slice_store_obey(world->a.store, 2));
+    world_free(world);
+}
+
+/* ---- aborts, at each step ---- */
+
+static void test_abort_while_draining(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_begin(world, &world->a, &world->b, TERM, 60000);
+    vm_take_event(&world->a, VIRTIO_SLICE_EVENT_QUIESCE);
+    abort_and_resume(world, TERM);
+    g_assert_cmpuint(slice_port_quiesced(world->a.store, SLICE, TERM, 0, 0),
+                     ==, SLICE_RESP_STALE);
+    world_free(world);
+}
+
+static void test_abort_after_quiesce(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    abort_and_resume(world, TERM);
+    await_discard(world);
+    world_move(world, &world->a, &world->b, TERM + 1);
+    world_free(world);
+}
+
+static void test_abort_before_the_image_is_whole(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_unplug(&world->a, TERM);
+    slice_port_image(world->a.store, SLICE, TERM, 0, IMAGE_BYTES, world->image,
+                     1000, false);
+    vm_deliver(&world->a, SLICE_PACKET_DIVERTED, "request", false);
+    abort_and_resume(world, TERM);
+    g_assert_true(gate_has(&world->a, "put 3 request"));
+    g_assert_cmpuint(slice_port_image(world->a.store, SLICE, TERM, 1000,
+                                      IMAGE_BYTES, world->image, 1000, false),
+                     ==, SLICE_RESP_STALE);
+    await_discard(world);
+    world_free(world);
+}
+
+static void test_abort_while_the_target_plugs(void)
+{
+    World *world = world_new();
+
+    up_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    abort_and_resume(world, TERM);
+    await_discard(world);
+    vm_take_event(&world->b, VIRTIO_SLICE_EVENT_DISCARD);
+    g_assert_cmpuint(slice_port_plugged(world->b.store, SLICE, TERM, 0, 0), ==,
+                     SLICE_RESP_STALE);
+    world_free(world);
+}
+
+static void test_plugged_after_abort_is_discarded(void)
+{
+    World *world = world_new();
+
+    up_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    /* PLUGGED and ABORT cross. */
+    plugged(&world->b, TERM);
+    abort_and_resume(world, TERM);
+    await_discard(world);
+    vm_take_event(&world->b, VIRTIO_SLICE_EVENT_DISCARD);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_OWNER);
+    world_free(world);
+}
+
+static void test_abort_after_forgot_is_too_late(void)
+{
+    World *world = world_new();
+    Call call;
+
+    world_move(world, &world->a, &world->b, TERM);
+    call_begin(&call, &world->a, TERM, abort_co);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_FORGOTTEN);
+    call_begin(&call, &world->a, TERM + 1, abort_co);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_NOT_MINE);
+    g_assert_cmpint(slice_arrive_cancel(world->b.store, SLICE, TERM), ==,
+                    SLICE_ANSWER_IS_OWNER);
+    world_free(world);
+}
+
+static void test_cancelled_job_aborts(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    WITH_JOB_LOCK_GUARD() {
+        Job *job = job_get_locked(world->job_id);
+
+        job_ref_locked(job);
+        job_user_cancel_locked(job, true, &error_abort);
+        job_unref_locked(job);
+    }
+    world_resumed(&world->a, TERM);
+    world_free(world);
+}
+
+static void test_cancelled_target_returns_what_it_held(void)
+{
+    World *world = world_new();
+    Call call;
+
+    up_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    g_ptr_array_add(world->b.gate.held, g_strdup("held"));
+    g_assert_cmpint(slice_arrive_cancel(world->b.store, SLICE, TERM), ==,
+                    SLICE_ANSWER_OK);
+    vm_take_event(&world->b, VIRTIO_SLICE_EVENT_DISCARD);
+    call_begin(&call, &world->a, TERM, abort_co);
+    wait_until(gate_has(&world->a, "put 3 held"));
+    world_resumed(&world->a, TERM);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_RESUMED);
+    /* The switch is slow to follow. */
+    vm_deliver(&world->b, SLICE_PACKET_FORWARD, "later", false);
+    wait_until(gate_has(&world->a, "inject later"));
+    world_free(world);
+}
+
+/* ---- deadlines ---- */
+
+static void test_deadline_before_the_image_is_whole_resumes(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_begin(world, &world->a, &world->b, TERM, 1);
+    vm_take_event(&world->a, VIRTIO_SLICE_EVENT_QUIESCE);
+    world_resumed(&world->a, TERM);
+    g_assert_cmpuint(world->a.last_why, ==, WHY_DEADLINE);
+    world_free(world);
+}
+
+static void test_deadline_after_the_image_is_whole_waits(void)
+{
+    World *world = world_new();
+
+    up_to_sent(world, TERM);
+    slice_move_deadline(slice_table_find(world->a.store->table,
+                                         SLICE)->transfer);
+    g_assert_true(vm_has_step(&world->a, SLICE_STEP_FAILED));
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_SENT);
+    world_room(world, &world->b, TERM);
+    plugged(&world->b, TERM);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    world_free(world);
+}
+
+/* ---- cuts ---- */
+
+static void test_cut_while_quiesced(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_cut(world);
+    wait_until(!world->a.store->n_conns);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_MOVING);
+    world_unplug(&world->a, TERM);
+    world_send(world, &world->a, TERM);
+    world_room(world, &world->b, TERM);
+    plugged(&world->b, TERM);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    world_free(world);
+}
+
+static void test_cut_within_the_image(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_unplug(&world->a, TERM);
+    slice_port_image(world->a.store, SLICE, TERM, 0, IMAGE_BYTES, world->image,
+                     1000, false);
+    wait_until(slice_table_find(world->b.store->table,
+                                SLICE)->transfer->image);
+    world_cut(world);
+    wait_until(!world->a.store->n_conns);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_SENT);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_RESERVED);
+    slice_port_image(world->a.store, SLICE, TERM, 1000, IMAGE_BYTES,
+                     world->image + 1000, IMAGE_BYTES - 1000, true);
+    world_room(world, &world->b, TERM);
+    plugged(&world->b, TERM);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    world_free(world);
+}
+
+static void test_cut_while_the_target_plugs(void)
+{
+    World *world = world_new();
+
+    up_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    world_cut(world);
+    wait_until(!world->b.store->n_conns);
+    /* Nobody hears it: it is said again. */
+    plugged(&world->b, TERM);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_SENT);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_GONE);
+    world_free(world);
+}
+
+static void test_cut_when_plugged_was_said(void)
+{
+    World *world = world_new();
+
+    up_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    plugged(&world->b, TERM);
+    world_cut(world);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_GONE);
+    world_free(world);
+}
+
+static void test_plugged_twice_is_forgotten_twice(void)
+{
+    World *world = world_new();
+
+    world_move(world, &world->a, &world->b, TERM);
+    slice_conn_send(world->b.store->incoming[0], SLICE_STREAM_PLUGGED, SLICE,
+                    TERM, NULL, 0);
+    /* What comes after it has been answered, so it has too. */
+    vm_deliver(&world->a, SLICE_PACKET_FORWARD, "late", false);
+    wait_until(gate_has(&world->b, "inject late"));
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_GONE);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_OWNER);
+    g_assert_false(vm_has_step(&world->b, SLICE_STEP_DISCARDED));
+    world_free(world);
+}
+
+/* ---- the source dies ---- */
+
+static void test_takeover_of_a_whole_image(void)
+{
+    World *world = world_new();
+    Call call;
+
+    up_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    vm_crash(&world->a);
+    call_begin(&call, &world->b, TERM, takeover_co);
+    g_assert_false(call.is_done);
+    plugged(&world->b, TERM);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_IS_OWNER);
+    vm_take_event(&world->b, VIRTIO_SLICE_EVENT_OPEN);
+    world_free(world);
+}
+
+static void test_takeover_of_a_partial_image_discards(void)
+{
+    World *world = world_new();
+    Call call;
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_unplug(&world->a, TERM);
+    slice_port_image(world->a.store, SLICE, TERM, 0, IMAGE_BYTES, world->image,
+                     1000, false);
+    wait_until(slice_table_find(world->b.store->table,
+                                SLICE)->transfer->image);
+    vm_crash(&world->a);
+    call_begin(&call, &world->b, TERM, takeover_co);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_NOT_FOUND);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_GONE);
+    world_free(world);
+}
+
+static void test_takeover_of_a_plugged_one_opens(void)
+{
+    World *world = world_new();
+    Call call;
+
+    up_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    vm_crash(&world->a);
+    wait_until(!world->b.store->n_conns);
+    plugged(&world->b, TERM);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_PLUGGED);
+    call_begin(&call, &world->b, TERM, takeover_co);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_IS_OWNER);
+    world_free(world);
+}
+
+/* ---- guests ---- */
+
+static void test_reset_kills_what_the_guest_owned(void)
+{
+    World *world = world_new();
+    uint64_t incarnation = slice_store_incarnation(world->a.store);
+
+    slice_port_reset(world->a.store);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_DEAD);
+    g_assert_cmpuint(slice_store_incarnation(world->a.store), !=, incarnation);
+    world_free(world);
+}
+
+static void test_reset_of_a_moving_source_frees_the_target(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    slice_port_reset(world->a.store);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_DEAD);
+    await_discard(world);
+    world_free(world);
+}
+
+static void test_reset_after_the_image_is_whole_moves_on(void)
+{
+    World *world = world_new();
+
+    up_to_sent(world, TERM);
+    slice_port_reset(world->a.store);
+    world_room(world, &world->b, TERM);
+    plugged(&world->b, TERM);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_GONE);
+    world_free(world);
+}
+
+static void test_reset_of_the_target_is_a_refusal(void)
+{
+    World *world = world_new();
+
+    up_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    slice_port_reset(world->b.store);
+    wait_until(vm_state(&world->a) == SLICE_STATE_OWNER);
+    world_resumed(&world->a, TERM);
+    world_free(world);
+}
+
+static void test_guest_without_a_buffer_is_busy_or_told_later(void)
+{
+    World *world = world_new();
+
+    world->a.has_no_buffer = true;
+    g_assert_cmpint(world_begin(world, &world->a, &world->b, TERM, 60000), ==,
+                    SLICE_ANSWER_BUSY);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_OWNER);
+    world->a.has_no_buffer = false;
+    up_to_sent(world, TERM + 1);
+    world->a.has_no_buffer = true;
+    g_assert_cmpint(slice_move_abort_now(world->a.store, SLICE, TERM + 1), ==,
+                    SLICE_ANSWER_RESUMED);
+    g_assert_cmpuint(world->a.events->len, ==, 0);
+    world->a.has_no_buffer = false;
+    world_resumed(&world->a, TERM + 1);
+    world_free(world);
+}
+
+static void test_guest_answers_of_another_term_are_stale(void)
+{
+    World *world = world_new();
+    SliceStore *a = world->a.store;
+    const uint8_t *data;
+    uint64_t total;
+
+    up_to_sent(world, TERM);
+    g_assert_cmpuint(slice_port_quiesced(a, SLICE, TERM, 0, 0), ==,
+                     SLICE_RESP_STALE);
+    g_assert_cmpuint(slice_port_image(a, SLICE, TERM + 1, 0, 8, world->image,
+                                      8, true), ==, SLICE_RESP_STALE);
+    g_assert_cmpuint(slice_port_resumed(a, SLICE, TERM, 0, 0), ==,
+                     SLICE_RESP_STALE);
+    g_assert_cmpuint(slice_port_gone(a, SLICE), ==, SLICE_RESP_STALE);
+    vm_take_event(&world->b, VIRTIO_SLICE_EVENT_ROOM);
+    g_assert_cmpuint(slice_port_room(world->b.store, SLICE, TERM - 1, 0, 8,
+                                     &data, &total), ==, SLICE_RESP_STALE);
+    g_assert_cmpuint(slice_port_room(world->b.store, SLICE, TERM,
+                                     IMAGE_BYTES - 7, 8, &data, &total), ==,
+                     SLICE_RESP_INVALID);
+    g_assert_cmpuint(slice_port_room(world->b.store, SLICE, TERM, UINT64_MAX,
+                                     8, &data, &total), ==,
+                     SLICE_RESP_INVALID);
+    world_free(world);
+}
+
+static void test_image_with_a_gap_is_invalid(void)
+{
+    World *world = world_new();
+    SliceStore *a = world->a.store;
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_unplug(&world->a, TERM);
+    g_assert_cmpuint(slice_port_image(a, SLICE, TERM, 8, 100, world->image, 8,
+                                      false), ==, SLICE_RESP_INVALID);
+    g_assert_cmpuint(slice_port_image(a, SLICE, TERM, 0, 100, world->image,
+                                      101, true), ==, SLICE_RESP_INVALID);
+    g_assert_cmpuint(slice_port_image(a, SLICE, TERM, 0, 100, world->image,
+                                      50, true), ==, SLICE_RESP_INVALID);
+    g_assert_cmpuint(slice_port_image(a, SLICE, TERM, 0, UINT64_MAX,
+                                      world->image, 50, false), ==,
+                     SLICE_RESP_INVALID);
+    world_send(world, &world->a, TERM);
+    world_free(world);
+}
+
+static void test_slice_that_ends_while_drained_frees_the_target(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    g_assert_cmpuint(slice_port_gone(world->a.store, SLICE), ==,
+                     SLICE_RESP_OK);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE__MAX);
+    await_discard(world);
+    world_free(world);
+}
+
+/* ---- peers ---- */
+
+static QIOChannelSocket *stranger_new(Vm *vm)
+{
+    SocketAddress address = {
+        .type = SOCKET_ADDRESS_TYPE_UNIX,
+        .u.q_unix.path = vm->path,
+    };
+    QIOChannelSocket *socket = qio_channel_socket_new();
+
+    g_assert_cmpint(qio_channel_socket_connect_sync(socket, &address,
+                                                    &error_abort), ==, 0);
+    return socket;
+}
+
+static void test_garbage_ends_only_its_connection(void)
+{
+    World *world = world_new();
+    QIOChannelSocket *stranger = stranger_new(&world->b);
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    wait_until(world->b.store->n_conns == 2);
+    qio_channel_write_all(QIO_CHANNEL(stranger), (char *)world->image, 4096,
+                          &error_abort);
+    wait_until(world->b.store->n_conns == 1);
+    world_unplug(&world->a, TERM);
+    world_send(world, &world->a, TERM);
+    world_room(world, &world->b, TERM);
+    object_unref(OBJECT(stranger));
+    world_free(world);
+}
+
+static void write_frame(QIOChannelSocket *socket, uint16_t type, uint64_t term,
+                        const uint8_t *payload, size_t bytes)
+{
+    size_t n;
+    g_autofree uint8_t *frame = slice_frame_build(
+        type, SLICE.incarnation, SLICE.counter, term, payload, bytes, NULL, 0,
+        &n);
+
+    qio_channel_write_all(QIO_CHANNEL(socket), (char *)frame, n, &error_abort);
+}
+
+static QIOChannelSocket *impostor_new(Vm *vm)
+{
+    SliceStreamHello hello = {
+        .version = SLICE_STREAM_VERSION, .compat = SLICE_STREAM_COMPAT,
+        .incarnation = 5, .name = "mallory",
+    };
+    QIOChannelSocket *socket = stranger_new(vm);
+    uint8_t payload[SLICE_FRAME_HELLO_BYTES];
+
+    write_frame(socket, SLICE_STREAM_HELLO, 0, payload,
+                slice_frame_put_hello(payload, &hello));
+    return socket;
+}
+
+static void test_another_peer_can_not_open_or_cancel(void)
+{
+    World *world = world_new();
+    QIOChannelSocket *impostor;
+
+    up_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    impostor = impostor_new(&world->b);
+    write_frame(impostor, SLICE_STREAM_CANCELLED, TERM, NULL, 0);
+    write_frame(impostor, SLICE_STREAM_FORGOT, TERM, NULL, 0);
+    /* A second HELLO ends the connection: by then the others were read. */
+    write_frame(impostor, SLICE_STREAM_HELLO, 0, NULL, 0);
+    wait_until(world->b.store->n_conns == 2);
+    wait_until(world->b.store->n_conns == 1);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_RESERVED);
+    object_unref(OBJECT(impostor));
+    world_free(world);
+}
+
+static void test_frame_before_hello_ends_the_connection(void)
+{
+    World *world = world_new();
+    QIOChannelSocket *stranger = stranger_new(&world->b);
+
+    write_frame(stranger, SLICE_STREAM_FORGOT, TERM, NULL, 0);
+    wait_until(world->b.store->n_conns == 1);
+    wait_until(world->b.store->n_conns == 0);
+    object_unref(OBJECT(stranger));
+    world_free(world);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *claim;
+        void (*run)(void);
+    } tests[] = {
+        { "slice-moves", test_slice_moves },
+        { "slice-moves-back", test_slice_moves_back },
+        { "large-image-passes-within-credit",
+          test_large_image_passes_within_credit },
+        { "packets-reach-the-targets-gate-in-order",
+          test_packets_reach_the_targets_gate_in_order },
+        { "late-packet-is-forwarded-to-the-owner",
+          test_late_packet_is_forwarded_to_the_owner },
+        { "forwarded-packet-goes-no-way-twice",
+          test_forwarded_packet_goes_no_way_twice },
+        { "new-connection-of-a-muted-tuple-is-let-in",
+          test_new_connection_of_a_muted_tuple_is_let_in },
+        { "busy-guest-goes-on", test_busy_guest_goes_on },
+        { "failed-unplug-is-resumed", test_failed_unplug_is_resumed },
+        { "target-that-can-not-plug-is-undone",
+          test_target_that_can_not_plug_is_undone },
+        { "image-without-a-reservation-is-refused",
+          test_image_without_a_reservation_is_refused },
+        { "restarted-target-refuses", test_restarted_target_refuses },
+        { "prepare-refuses-what-does-not-fit",
+          test_prepare_refuses_what_does_not_fit },
+        { "tuple-in-use-is-refused", test_tuple_in_use_is_refused },
+        { "nothing-moves-while-the-vm-is-migrated",
+          test_nothing_moves_while_the_vm_is_migrated },
+        { "older-orchestrator-is-stale", test_older_orchestrator_is_stale },
+        { "abort-while-draining", test_abort_while_draining },
+        { "abort-after-quiesce", test_abort_after_quiesce },
+        { "abort-before-the-image-is-whole",
+          test_abort_before_the_image_is_whole },
+        { "abort-while-the-target-plugs", test_abort_while_the_target_plugs },
+        { "plugged-after-abort-is-discarded",
+          test_plugged_after_abort_is_discarded },
+        { "abort-after-forgot-is-too-late",
+          test_abort_after_forgot_is_too_late },
+        { "cancelled-job-aborts", test_cancelled_job_aborts },
+        { "cancelled-target-returns-what-it-held",
+          test_cancelled_target_returns_what_it_held },
+        { "deadline-before-the-image-is-whole-resumes",
+          test_deadline_before_the_image_is_whole_resumes },
+        { "deadline-after-the-image-is-whole-waits",
+          test_deadline_after_the_image_is_whole_waits },
+        { "cut-while-quiesced", test_cut_while_quiesced },
+        { "cut-within-the-image", test_cut_within_the_image },
+        { "cut-while-the-target-plugs", test_cut_while_the_target_plugs },
+        { "cut-when-plugged-was-said", test_cut_when_plugged_was_said },
+        { "plugged-twice-is-forgotten-twice",
+          test_plugged_twice_is_forgotten_twice },
+        { "takeover-of-a-whole-image", test_takeover_of_a_whole_image },
+        { "takeover-of-a-partial-image-discards",
+          test_takeover_of_a_partial_image_discards },
+        { "takeover-of-a-plugged-one-opens",
+          test_takeover_of_a_plugged_one_opens },
+        { "reset-kills-what-the-guest-owned",
+          test_reset_kills_what_the_guest_owned },
+        { "reset-of-a-moving-source-frees-the-target",
+          test_reset_of_a_moving_source_frees_the_target },
+        { "reset-after-the-image-is-whole-moves-on",
+          test_reset_after_the_image_is_whole_moves_on },
+        { "reset-of-the-target-is-a-refusal",
+          test_reset_of_the_target_is_a_refusal },
+        { "guest-without-a-buffer-is-busy-or-told-later",
+          test_guest_without_a_buffer_is_busy_or_told_later },
+        { "guest-answers-of-another-term-are-stale",
+          test_guest_answers_of_another_term_are_stale },
+        { "image-with-a-gap-is-invalid", test_image_with_a_gap_is_invalid },
+        { "slice-that-ends-while-drained-frees-the-target",
+          test_slice_that_ends_while_drained_frees_the_target },
+        { "garbage-ends-only-its-connection",
+          test_garbage_ends_only_its_connection },
+        { "another-peer-can-not-open-or-cancel",
+          test_another_peer_can_not_open_or_cancel },
+        { "frame-before-hello-ends-the-connection",
+          test_frame_before_hello_ends_the_connection },
+    };
+
+    qemu_init_main_loop(&error_abort);
+    socket_init();
+    module_call_init(MODULE_INIT_QOM);
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
+        g_autofree char *path = g_strdup_printf("/slice/move/%s",
+                                                tests[i].claim);
+
+        g_test_add_func(path, tests[i].run);
+    }
+    return g_test_run();
+}
