@@ -13,6 +13,9 @@
 #   overlay/   new files at their final path; none may exist upstream
 #   patches/   edits of upstream's files, in the order of patches/series,
 #              applied without fuzz: a patch that does not fit stops us
+#
+# The headers that guest and device share have one home, guest-kmod; they are
+# imported to include/standard-headers/linux as QEMU imports Linux' own.
 set -euo pipefail
 export LC_ALL=C
 
@@ -70,6 +73,21 @@ copy_overlay() {
 	done < <(overlay_files)
 }
 
+# import_headers - the shared headers, rewritten for QEMU's types the way that
+# upstream's scripts/update-linux-headers.sh does
+import_headers() {
+	local header to=$stage/include/standard-headers/linux
+	mkdir -p "$to"
+	for header in virtio_slice.h slice_capsule.h; do
+		sed -e 's/\b__\?u\([0-9][0-9]*\)\b/uint\1_t/g' \
+			-e 's/\b__s\([0-9][0-9]*\)\b/int\1_t/g' \
+			-e 's/\b__[lb]e\([0-9][0-9]*\)\b/uint\1_t/g' \
+			-e 's,<linux/\([^>]*\)>,"standard-headers/linux/\1",' \
+			-e 's/__attribute__((packed))/QEMU_PACKED/' \
+			"$here/../guest-kmod/include/uapi/linux/$header" >"$to/$header"
+	done
+}
+
 # update_tree - bring TREE to the state of stage, touching only what differs
 update_tree() {
 	local file
@@ -105,5 +123,6 @@ rm -rf "$stage" "$stage.list" "$stage.both"
 mkdir -p "$stage"
 edit_upstream
 copy_overlay
+import_headers
 update_tree
 rm -rf "$stage" "$stage.both"
