@@ -28,6 +28,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qapi/qapi-types-slice.h"
 #include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "qemu/iov.h"
@@ -39,8 +40,8 @@
 #include "hw/virtio/virtio-slice.h"
 #include "migration/vmstate.h"
 #include "slice/port.h"
+#include "slice/why.h"
 #include "system/runstate.h"
-#include "standard-headers/linux/slice.h"
 #include "standard-headers/linux/virtio_slice.h"
 
 #define QUEUE_SIZE 256
@@ -199,8 +200,8 @@ static uint32_t request_set(VirtIOSlice *s, VirtIOSliceRequest *req)
         .why = le32_to_cpu(wire.why),
         .flows = flows,
     };
-    if (info.n_flows < info.n_listed || info.movability > SLICE_PINNED ||
-        info.why > SLICE_WHY_ABORTED) {
+    if (info.n_flows < info.n_listed || info.movability >= SLICE_MOVABILITY__MAX ||
+        info.why >= WHY__MAX) {
         return SLICE_RESP_INVALID;
     }
     text_from_wire(wire.label, sizeof(wire.label), info.label);
@@ -227,7 +228,7 @@ static uint32_t request_status(VirtIOSlice *s, VirtIOSliceRequest *req)
     }
     status = le32_to_cpu(wire.status);
     why = le32_to_cpu(wire.why);
-    if (status > INT32_MAX || why > SLICE_WHY_ABORTED) {
+    if (status > INT32_MAX || why >= WHY__MAX) {
         return SLICE_RESP_INVALID;
     }
     switch (req->type) {

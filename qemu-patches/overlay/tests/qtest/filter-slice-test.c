@@ -300,28 +300,6 @@ static void send_caught(SliceVM *vm, uint32_t mark)
                      ==, SLICE_RESP_OK);
 }
 
-/* The mark of the slice's next packet to the guest, which comes. */
-static uint32_t next_mark(SliceVM *vm)
-{
-    QVirtQueue *vq = vm->rx_vq;
-    uint8_t frame[SLICE_FRAME_BYTES];
-    gint64 since = g_get_monotonic_time();
-    uint32_t id;
-
-    while (!qvirtqueue_get_buf(vm->qts, vq, &id, NULL)) {
-        g_assert_cmpint(g_get_monotonic_time() - since, <, SLICE_TIMEOUT_US);
-    }
-    qtest_memread(vm->qts, vm->rx_buffers + id * SLICE_NET_BUFFER_BYTES +
-                  vm->net_hdr_bytes, frame, sizeof(frame));
-    g_assert_cmpuint(slice_frame_port(frame, true), ==, PORT);
-    return slice_frame_mark(frame);
-}
-
-static void expect_mark(SliceVM *vm, uint32_t mark)
-{
-    g_assert_cmpuint(next_mark(vm), ==, mark);
-}
-
 static void test_order_ring_caught_diverted_held(void)
 {
     Pair pair = pair_new("");
@@ -345,14 +323,14 @@ static void test_order_ring_caught_diverted_held(void)
     slice_net_send(pair.target, PORT, 32);
     slice_wait_store_count(pair.target, "held-packets", 8);
     plug_and_open(&pair);
-    expect_mark(pair.target, 1);
-    expect_mark(pair.target, 2);
-    expect_mark(pair.target, 10);
-    expect_mark(pair.target, 20);
-    expect_mark(pair.target, 21);
-    expect_mark(pair.target, 30);
-    expect_mark(pair.target, 31);
-    expect_mark(pair.target, 32);
+    slice_guest_expect(pair.target, PORT, 1);
+    slice_guest_expect(pair.target, PORT, 2);
+    slice_guest_expect(pair.target, PORT, 10);
+    slice_guest_expect(pair.target, PORT, 20);
+    slice_guest_expect(pair.target, PORT, 21);
+    slice_guest_expect(pair.target, PORT, 30);
+    slice_guest_expect(pair.target, PORT, 31);
+    slice_guest_expect(pair.target, PORT, 32);
     pair_free(&pair);
 }
 
@@ -370,7 +348,7 @@ static void test_ring_keeps_the_newest(void)
     unplug(&pair);
     plug_and_open(&pair);
     slice_net_send(pair.target, PORT, 200);
-    for (n = 0; (i = next_mark(pair.target)) != 200; n++) {
+    for (n = 0; (i = slice_guest_next(pair.target, PORT)) != 200; n++) {
         g_assert_cmpuint(i, <, 200);
         g_assert_cmpuint(i, >, 200 - 4096 / SLICE_FRAME_BYTES);
     }
@@ -416,11 +394,11 @@ static void test_abort_gives_back_in_order(void)
     assert_only_other_arrives(pair.source, 2);
     g_assert_cmpuint(slice_status(pair.source, VIRTIO_SLICE_REQ_RESUMED, SLICE,
                                   TERM, 0), ==, SLICE_RESP_OK);
-    expect_mark(pair.source, 20);
-    expect_mark(pair.source, 21);
+    slice_guest_expect(pair.source, PORT, 20);
+    slice_guest_expect(pair.source, PORT, 21);
     /* The target may have returned what it had got of them: no harm. */
     do {
-        mark = next_mark(pair.source);
+        mark = slice_guest_next(pair.source, PORT);
         g_assert_cmpuint(mark, <=, 22);
     } while (mark != 22);
     pair_free(&pair);

@@ -157,7 +157,8 @@ void slice_guest_post(SliceVM *vm);
  */
 uint32_t slice_guest_receive(SliceVM *vm,
                              uint8_t (*frames)[SLICE_FRAME_BYTES]);
-/** Waits for one packet; checks its port and mark. */
+/** Waits for one TCP packet; checks its port, returns its mark. */
+uint32_t slice_guest_next(SliceVM *vm, uint16_t port);
 void slice_guest_expect(SliceVM *vm, uint16_t port, uint32_t mark);
 void slice_guest_send(SliceVM *vm, uint16_t port, uint32_t mark);
 
