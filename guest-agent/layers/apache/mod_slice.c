@@ -6,6 +6,7 @@
  *	pre_connection		register, link to the tcp capsule
  *	input filter		first byte of a request: take the reference
  *	suspend_connection	parked with nothing buffered: drop it
+ *	pre_read_request	the same where connections are not parked
  *	pre_close_connection	a close is a request too: take it, or learn that
  *				the connection has left
  *	end of the pool		deregister
@@ -304,7 +305,7 @@ static int slice_process_connection(conn_rec *c)
         return DECLINED;
     }
     session->parks = false;
-    if (!c->cs) {
+    if (!slice_child.is_async) {
         return DECLINED;
     }
     c->keepalive = AP_CONN_KEEPALIVE;
@@ -371,6 +372,23 @@ static bool is_lingering(conn_state_e state)
  * HTTP/2 and other protocols keep state that no capsule has: the reference that
  * the first read took is kept.
  */
+static bool is_between_requests(conn_rec *c)
+{
+    return !c->data_in_input_filters && !c->data_in_output_filters &&
+           !strcmp(ap_get_protocol(c), AP_PROTOCOL_HTTP1);
+}
+
+/* worker and prefork park nothing: a thread waits in its next read. */
+static void slice_pre_read_request(request_rec *r, conn_rec *c)
+{
+    struct slice_session *session = session_of(c);
+
+    if (session && session->held && !slice_child.is_async &&
+        is_between_requests(c)) {
+        drop_reference(c, session);
+    }
+}
+
 static void slice_suspend_connection(conn_rec *c, request_rec *r)
 {
     struct slice_session *session = session_of(c);
@@ -383,8 +401,7 @@ static void slice_suspend_connection(conn_rec *c, request_rec *r)
         return;
     }
     if (session->held && c->cs->state == CONN_STATE_KEEPALIVE &&
-        !c->data_in_input_filters && !c->data_in_output_filters &&
-        !strcmp(ap_get_protocol(c), AP_PROTOCOL_HTTP1)) {
+        is_between_requests(c)) {
         drop_reference(c, session);
     }
 }
@@ -501,11 +518,14 @@ static void slice_child_init(apr_pool_t *pchild, server_rec *s)
         .rank = SLICE_APACHE_RANK,
         .abi_hash = abi_hash(s),
     };
+    int is_async = 0;
     int err;
 
     if (!slice_child.opener) {
         return;
     }
+    ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async);
+    slice_child.is_async = is_async;
     slice_child.server = s;
     err = slice_listener_replace(&slice_child);
     if (!err) {
@@ -587,6 +607,8 @@ static void register_hooks(apr_pool_t *p)
                            APR_HOOK_LAST);
     ap_hook_process_connection(slice_process_connection, NULL, NULL,
                                APR_HOOK_REALLY_FIRST);
+    ap_hook_pre_read_request(slice_pre_read_request, NULL, NULL,
+                             APR_HOOK_REALLY_FIRST);
     ap_hook_suspend_connection(slice_suspend_connection, NULL, NULL,
                                APR_HOOK_LAST);
     ap_hook_pre_close_connection(slice_pre_close_connection, NULL, NULL,

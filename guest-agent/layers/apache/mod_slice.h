@@ -114,6 +114,7 @@ struct slice_session {
  * struct slice_child - this process
  * @opener: NULL: the module stands aside
  * @provides: it provides the layer
+ * @is_async: the MPM parks connections between requests (event)
  * @server: for the log
  * @listener: address of its unix listener
  * @stop_fd: an eventfd that ends the thread
@@ -121,6 +122,7 @@ struct slice_session {
 struct slice_child {
     struct slice_opener *opener;
     bool provides;
+    bool is_async;
     server_rec *server;
     struct sockaddr_un listener;
     socklen_t listener_bytes;
