@@ -78,10 +78,11 @@ copy_overlay() {
 import_headers() {
 	local header to=$stage/include/standard-headers/linux
 	mkdir -p "$to"
-	for header in virtio_slice.h slice_capsule.h; do
+	for header in virtio_slice.h slice.h slice_capsule.h; do
 		sed -e 's/\b__\?u\([0-9][0-9]*\)\b/uint\1_t/g' \
 			-e 's/\b__s\([0-9][0-9]*\)\b/int\1_t/g' \
 			-e 's/\b__[lb]e\([0-9][0-9]*\)\b/uint\1_t/g' \
+			-e '/<linux\/ioctl.h>/d' \
 			-e 's,<linux/\([^>]*\)>,"standard-headers/linux/\1",' \
 			-e 's/__attribute__((packed))/QEMU_PACKED/' \
 			"$here/../guest-kmod/include/uapi/linux/$header" >"$to/$header"

@@ -47,7 +47,7 @@ download_source() {
 qemu_key() {
 	{
 		cat "$CACHE/qemu/upstream/VERSION" "$TOP/tests/lab/root/build-qemu.sh"
-		cat "$TOP/qemu-patches/apply.sh" "$TOP"/guest-kmod/include/uapi/linux/{virtio_slice,slice_capsule}.h
+		cat "$TOP/qemu-patches/apply.sh" "$TOP"/guest-kmod/include/uapi/linux/{virtio_slice,slice,slice_capsule}.h
 		readlink "$CACHE/root/current"
 		(cd "$TOP/qemu-patches" && find overlay patches -type f -print0 2>/dev/null | sort -z | xargs -0r sha256sum)
 		echo "$1"
