@@ -158,6 +158,7 @@ SliceEntry *slice_engine_parse_entry(JsonNode *node, const char *vm,
     entry->capsules = number_or_zero(object, "capsules");
     entry->memory_bytes = number_or_zero(object, "memory");
     entry->held_packets = number_or_zero(object, "held-packets");
+    entry->fenced = bool_of(object, "fenced");
     return g_steal_pointer(&entry);
 }
 

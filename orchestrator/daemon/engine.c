@@ -272,17 +272,33 @@ static void order(SliceEngine *engine, const char *command,
                    call);
 }
 
-void slice_engine_order(SliceEngine *engine, const char *command,
-                        guint32 orchestrator, const char *id, guint64 term,
-                        guint timeout_ms, SliceEngineReply reply,
-                        gpointer data)
+static JsonObject *about(guint32 orchestrator, const char *id, guint64 term)
 {
     JsonObject *arguments = json_object_new();
 
     json_object_set_int_member(arguments, "orchestrator", orchestrator);
     json_object_set_string_member(arguments, "id", id);
     json_object_set_int_member(arguments, "term", term);
-    order(engine, command, arguments, timeout_ms, reply, data);
+    return arguments;
+}
+
+void slice_engine_order(SliceEngine *engine, const char *command,
+                        guint32 orchestrator, const char *id, guint64 term,
+                        guint timeout_ms, SliceEngineReply reply,
+                        gpointer data)
+{
+    order(engine, command, about(orchestrator, id, term), timeout_ms, reply,
+          data);
+}
+
+void slice_engine_confirm(SliceEngine *engine, guint32 orchestrator,
+                          const char *id, guint64 term, gboolean accept,
+                          SliceEngineReply reply, gpointer data)
+{
+    JsonObject *arguments = about(orchestrator, id, term);
+
+    json_object_set_boolean_member(arguments, "accept", accept);
+    order(engine, "slice-confirm", arguments, QUERY_MS, reply, data);
 }
 
 static JsonArray *flows_to_json(GArray *flows)
@@ -308,11 +324,8 @@ void slice_engine_prepare(SliceEngine *engine, guint32 orchestrator,
                           guint64 term, guint timeout_ms,
                           SliceEngineReply reply, gpointer data)
 {
-    JsonObject *arguments = json_object_new();
+    JsonObject *arguments = about(orchestrator, source->id, term);
 
-    json_object_set_int_member(arguments, "orchestrator", orchestrator);
-    json_object_set_string_member(arguments, "id", source->id);
-    json_object_set_int_member(arguments, "term", term);
     json_object_set_string_member(arguments, "source", from->name);
     json_object_set_array_member(arguments, "flows",
                                  flows_to_json(source->flows));

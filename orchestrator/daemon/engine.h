@@ -162,6 +162,11 @@ void slice_engine_order(SliceEngine *engine, const char *command,
                         guint timeout_ms, SliceEngineReply reply,
                         gpointer data);
 
+/* slice-confirm: a restored slice is this VM's still, or is to be discarded. */
+void slice_engine_confirm(SliceEngine *engine, guint32 orchestrator,
+                          const char *id, guint64 term, gboolean accept,
+                          SliceEngineReply reply, gpointer data);
+
 /**
  * SliceEngineEntry: what the engine says of one slice
  * @entry: (nullable): it does not know it; with @error it was not asked

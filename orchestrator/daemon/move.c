@@ -641,7 +641,8 @@ static void takeover_answered(const SliceReply *reply, const GError *error,
 {
     Move *hold, *move = arrived(data, &hold);
 
-    if (move && error && !move->target_lost) {
+    if (move && !move->target_lost &&
+        (error || reply->answer == SLICE_ANSWER_BUSY)) {
         try_again(move);
     } else if (move && !error && reply->answer == SLICE_ANSWER_IS_OWNER) {
         route(move, move->target, takeover_routed);

@@ -58,13 +58,14 @@ static void set_exact(SliceNetwork *network, const SliceTuple *flow, guint slot)
 
 static void pin(SliceNetwork *network, const SliceTuple *flow, const char *name)
 {
-    Vm *vm = g_hash_table_lookup(network->vms, name);
+    Vm *vm = name ? g_hash_table_lookup(network->vms, name) : NULL;
 
     if (network->seen) {
         g_hash_table_add(network->seen, g_memdup2(flow, sizeof(*flow)));
         return;
     }
-    if (vm && !g_hash_table_contains(network->exact, flow)) {
+    if (vm && GPOINTER_TO_UINT(g_hash_table_lookup(network->exact, flow)) !=
+                  vm->slot) {
         set_exact(network, flow, vm->slot);
         g_ptr_array_add(network->pins, slice_rules_exact(flow, vm->slot));
     }

@@ -19,7 +19,8 @@ typedef struct SliceNetwork SliceNetwork;
 /**
  * SliceNetworkKnown: tell every known connection and the VM that has it
  *
- * Called before VMs join the spread: @pin is to be called for each.
+ * Called before VMs join the spread: @pin is to be called for each, with the VM
+ * NULL for a connection that is on its way (its rule is its move's business).
  */
 typedef void (*SliceNetworkPin)(SliceNetwork *network, const SliceTuple *flow,
                                 const char *vm);

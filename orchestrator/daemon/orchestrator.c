@@ -78,6 +78,21 @@ static void recover_moves(SliceOrchestrator *self)
     }
 }
 
+/* Who was restored before we knew all: asked again, and confirmed then. */
+static void confirm_all(SliceOrchestrator *self)
+{
+    g_autoptr(GPtrArray) list = slice_registry_list(self->registry, NULL, NULL);
+
+    for (guint i = 0; i < list->len; i++) {
+        const SliceEntry *entry = g_ptr_array_index(list, i);
+        SliceVm *vm = g_hash_table_lookup(self->vms, entry->vm);
+
+        if (entry->fenced && vm && vm->engine) {
+            slice_engine_refresh(vm->engine);
+        }
+    }
+}
+
 static void start(SliceOrchestrator *self)
 {
     if (self->started) {
@@ -87,6 +102,7 @@ static void start(SliceOrchestrator *self)
     g_clear_handle_id(&self->start_timer, g_source_remove);
     slice_network_start(self->network);
     recover_moves(self);
+    confirm_all(self);
     slice_network_trim(self->network);
     g_message("started: %u slices", slice_registry_count(self->registry, NULL));
 }
@@ -134,6 +150,33 @@ static GArray *new_flows(void)
     return g_array_new(FALSE, FALSE, sizeof(SliceTuple));
 }
 
+static void confirmed(const SliceReply *reply, const GError *error,
+                      gpointer data)
+{
+    if (error) {
+        g_warning("a restored slice was not confirmed: %s", error->message);
+    }
+}
+
+/* A restored VM holds its slices until it is told whether they are its own still. */
+static void confirm_restored(SliceOrchestrator *self, SliceEngine *engine,
+                             GPtrArray *entries)
+{
+    for (guint i = 0; i < entries->len; i++) {
+        const SliceEntry *entry = g_ptr_array_index(entries, i);
+
+        if (entry->fenced) {
+            const SliceEntry *now =
+                slice_registry_find(self->registry, entry->id, NULL);
+
+            slice_engine_confirm(engine, slice_store_incarnation(self->store),
+                                 entry->id, entry->term,
+                                 now && g_str_equal(now->vm, entry->vm),
+                                 confirmed, NULL);
+        }
+    }
+}
+
 /* Its port is a VM's as soon as it runs; new clients come once its guest can take them. */
 static void place(SliceOrchestrator *self, SliceVm *vm)
 {
@@ -157,6 +200,9 @@ static void engine_synced(SliceEngine *engine, GPtrArray *entries, gpointer data
     place(self, vm);
     tell_vm(self, name, info->guest_ready ? "ready" : "connected", NULL);
     slice_mover_take_synced(self->mover, name);
+    if (self->started) {
+        confirm_restored(self, engine, entries);
+    }
     start_if_all_told(self);
 }
 
@@ -389,8 +435,12 @@ static void known_connections(SliceNetwork *network, SliceNetworkPin pin,
     for (guint i = 0; i < list->len; i++) {
         const SliceEntry *entry = g_ptr_array_index(list, i);
 
+        gboolean settled = entry->state == SLICE_STATE_OWNER &&
+                           !slice_mover_is_moving(self->mover, entry->id);
+
         for (guint k = 0; k < entry->flows->len; k++) {
-            pin(network, &g_array_index(entry->flows, SliceTuple, k), entry->vm);
+            pin(network, &g_array_index(entry->flows, SliceTuple, k),
+                settled ? entry->vm : NULL);
         }
     }
 }

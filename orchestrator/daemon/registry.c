@@ -308,17 +308,17 @@ void slice_registry_drop_vm(SliceRegistry *registry, const char *vm,
     }
 }
 
-/* How much a state says that the slice is here: the owner first. */
-static guint nearness(SliceState state)
+/* How much a state says that the slice is here: the owner first, a restored one after it. */
+static guint nearness(const SliceEntry *entry)
 {
     static const guint of[] = {
-        [SLICE_STATE_OWNER] = 6,    [SLICE_STATE_MOVING] = 5,
-        [SLICE_STATE_SENT] = 4,     [SLICE_STATE_PLUGGED] = 3,
-        [SLICE_STATE_RESERVED] = 2, [SLICE_STATE_GONE] = 1,
+        [SLICE_STATE_OWNER] = 12,   [SLICE_STATE_MOVING] = 10,
+        [SLICE_STATE_SENT] = 8,     [SLICE_STATE_PLUGGED] = 6,
+        [SLICE_STATE_RESERVED] = 4, [SLICE_STATE_GONE] = 2,
         [SLICE_STATE_DEAD] = 0,
     };
 
-    return of[state];
+    return of[entry->state] + !entry->fenced;
 }
 
 static const SliceEntry *nearest(GPtrArray *places)
@@ -327,7 +327,7 @@ static const SliceEntry *nearest(GPtrArray *places)
 
     for (guint i = 1; i < places->len; i++) {
         const SliceEntry *entry = g_ptr_array_index(places, i);
-        guint near = nearness(entry->state), best_near = nearness(best->state);
+        guint near = nearness(entry), best_near = nearness(best);
 
         if (near > best_near || (near == best_near && entry->term > best->term)) {
             best = entry;

@@ -32,6 +32,7 @@ gboolean slice_state_from_name(const char *name, SliceState *ret_state);
  * SliceEntry: one slice as one VM's engine tells it
  * @flows: (element-type SliceTuple)
  * @peer, @why: (nullable)
+ * @fenced: out of a restored VM, held until it is confirmed
  */
 typedef struct {
     char *id;
@@ -46,6 +47,7 @@ typedef struct {
     guint capsules;
     guint64 memory_bytes;
     guint64 held_packets;
+    gboolean fenced;
     GArray *flows;
 } SliceEntry;
 

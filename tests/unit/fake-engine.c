@@ -15,6 +15,7 @@ typedef struct {
     guint64 term;
     GArray *ports;
     gboolean whole; /* its image has arrived */
+    gboolean fenced;
 } Slice;
 
 typedef struct {
@@ -89,8 +90,9 @@ static char *slice_json(const Slice *slice)
     return g_strdup_printf("{\"id\": \"%s\", \"state\": \"%s\", \"term\": %"
         G_GUINT64_FORMAT ", \"movability\": \"movable\", \"label\": \"bob\","
         " \"top-layer\": \"php\", \"capsules\": 4, \"memory\": 12288,"
-        " \"held-packets\": 0, \"flows\": [%s]}",
-        slice->id, slice->state, slice->term, flows->str);
+        " \"held-packets\": 0, \"fenced\": %s, \"flows\": [%s]}",
+        slice->id, slice->state, slice->term, slice->fenced ? "true" : "false",
+        flows->str);
 }
 
 static void tell_step(FakeEngine *engine, const char *id, guint64 term,
@@ -280,6 +282,20 @@ static const char *do_takeover(FakeEngine *engine, const char *id, guint64 term)
     return "not-found";
 }
 
+static const char *do_confirm(FakeEngine *engine, const char *id, gboolean accept)
+{
+    Slice *slice = slice_at(engine, id);
+
+    if (!slice || !slice->fenced) {
+        return slice ? "stale" : "not-found";
+    }
+    slice->fenced = FALSE;
+    if (!accept) {
+        g_hash_table_remove(engine->slices, id);
+    }
+    return "ok";
+}
+
 static const char *obey(FakeEngine *engine, const char *command, const char *id,
                         guint64 term, JsonObject *arguments)
 {
@@ -297,6 +313,10 @@ static const char *obey(FakeEngine *engine, const char *command, const char *id,
     }
     if (g_str_equal(command, "slice-cancel")) {
         return do_cancel(engine, id, term);
+    }
+    if (g_str_equal(command, "slice-confirm")) {
+        return do_confirm(engine, id, json_object_get_boolean_member(
+                                          arguments, "accept"));
     }
     return do_takeover(engine, id, term);
 }
@@ -541,6 +561,16 @@ void fake_engine_add_flow(FakeEngine *engine, const char *id, guint client_port)
 
     g_array_append_val(slice->ports, client_port);
     tell_changed(engine, slice, FALSE);
+}
+
+void fake_engine_fence(FakeEngine *engine, const char *id)
+{
+    slice_at(engine, id)->fenced = TRUE;
+}
+
+gboolean fake_engine_is_fenced(FakeEngine *engine, const char *id)
+{
+    return slice_at(engine, id)->fenced;
 }
 
 void fake_engine_end(FakeEngine *engine, const char *id)

@@ -28,6 +28,9 @@ void fake_engine_join(FakeEngine *engine, FakeEngine *peer);
 void fake_engine_add(FakeEngine *engine, const char *id, guint client_port);
 /* Another connection of the client. */
 void fake_engine_add_flow(FakeEngine *engine, const char *id, guint client_port);
+/* As if its VM had been restored: 'fenced' until slice-confirm. */
+void fake_engine_fence(FakeEngine *engine, const char *id);
+gboolean fake_engine_is_fenced(FakeEngine *engine, const char *id);
 /* It ends by itself. */
 void fake_engine_end(FakeEngine *engine, const char *id);
 

@@ -24,7 +24,8 @@ typedef struct {
     char *store_path;
     SliceStore *store;
     SliceNetwork *network;
-    GArray *known; /* connections of vm1 */
+    GArray *known;
+    const char *known_vm; /* that has them all */
     gboolean done;
     GError *error;
 } Fixture;
@@ -43,7 +44,7 @@ static void known(SliceNetwork *network, SliceNetworkPin pin, gpointer data)
     Fixture *f = data;
 
     for (guint i = 0; i < f->known->len; i++) {
-        pin(network, &g_array_index(f->known, SliceTuple, i), "web1");
+        pin(network, &g_array_index(f->known, SliceTuple, i), f->known_vm);
     }
 }
 
@@ -99,6 +100,7 @@ static void set_up(Fixture *f, gconstpointer data)
     f->folder = g_dir_make_tmp("slice-test-XXXXXX", NULL);
     f->store_path = g_build_filename(f->folder, "store.db", NULL);
     f->known = g_array_new(FALSE, FALSE, sizeof(SliceTuple));
+    f->known_vm = "web1";
     open_network(f);
     slice_network_set_vm(f->network, "web1", "vm1", TRUE);
     slice_network_set_vm(f->network, "web2", "vm2", TRUE);
@@ -336,6 +338,7 @@ static void test_restart_keeps_exact_rules(Fixture *f, gconstpointer data)
     close_network(f);
     open_network(f);
     g_array_append_val(f->known, flow);
+    f->known_vm = vm;
     slice_network_set_vm(f->network, "web2", "vm2", TRUE);
     slice_network_set_vm(f->network, "web1", "vm1", TRUE);
     slice_network_start(f->network);
@@ -343,6 +346,24 @@ static void test_restart_keeps_exact_rules(Fixture *f, gconstpointer data)
     settle(f);
     after = from_client(5, 40000);
     g_assert_cmpstr(after, ==, moved);
+}
+
+/* What the switch has is old: the engines know better. */
+static void test_restart_corrects_rules(Fixture *f, gconstpointer data)
+{
+    g_autofree char *after = NULL;
+    SliceTuple flow = tuple(5, 40000);
+
+    route(f, 5, "web2");
+    close_network(f);
+    open_network(f);
+    g_array_append_val(f->known, flow);
+    slice_network_set_vm(f->network, "web1", "vm1", TRUE);
+    slice_network_set_vm(f->network, "web2", "vm2", TRUE);
+    slice_network_start(f->network);
+    settle(f);
+    after = from_client(5, 40000);
+    g_assert_cmpstr(after, ==, "1");
 }
 
 static void test_switch_that_restarts_gets_all_back(Fixture *f,
@@ -459,6 +480,7 @@ int main(int argc, char **argv)
     ADD("/network/outside-cannot-be-the-cluster",
         test_outside_cannot_be_the_cluster);
     ADD("/network/restart-keeps-exact-rules", test_restart_keeps_exact_rules);
+    ADD("/network/restart-corrects-old-rules", test_restart_corrects_rules);
     ADD("/network/bundle-is-all-or-nothing", test_bundle_is_all_or_nothing);
     ADD("/network/switch-that-restarts-gets-all-back",
         test_switch_that_restarts_gets_all_back);
