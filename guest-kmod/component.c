@@ -137,9 +137,6 @@ int slice_component_join(struct slice_capsule *a, struct slice_capsule *b)
 		lose_leads = !lose_leads;
 	}
 	slice_component_move_all(keep, lose);
-	if (lose_leads || !keep->label[0])
-		if (lose->label[0])
-			memcpy(keep->label, lose->label, sizeof(keep->label));
 	if (lose_leads) {
 		struct slice_id id = lose->id;
 

@@ -145,23 +145,30 @@ static int slice_plug_links(struct slice *slice,
 	return ret;
 }
 
-static void slice_plug_set_label(struct slice *slice,
-				 const struct slice_image_reader *reader)
+static void slice_plug_set_labels(struct slice *slice,
+				  const struct slice_image_reader *reader)
 {
-	u8 label[SLICE_LABEL_BYTES] = {};
 	const struct slice_image_record *record;
+	struct slice_capsule *capsule;
+	struct slice_set set;
 	u32 i;
 
+	slice_set_take(slice, &set);
 	for (i = 0; i < reader->n_state; i++) {
 		record = reader->state[i];
-		if (record->type == cpu_to_le16(SLICE_RECORD_LABEL)) {
-			memcpy(label, record + 1, le64_to_cpu(record->bytes));
-			break;
-		}
+		if (record->type != cpu_to_le16(SLICE_RECORD_LABEL))
+			continue;
+		capsule = slice_plug_find_index(&set,
+						le32_to_cpu(record->index));
+		if (!capsule)
+			continue;
+		spin_lock_bh(&slice_registry_lock);
+		memset(capsule->label, 0, sizeof(capsule->label));
+		memcpy(capsule->label, record + 1,
+		       le64_to_cpu(record->bytes));
+		spin_unlock_bh(&slice_registry_lock);
 	}
-	spin_lock_bh(&slice_registry_lock);
-	memcpy(slice->label, label, sizeof(slice->label));
-	spin_unlock_bh(&slice_registry_lock);
+	slice_set_drop(&set);
 }
 
 static int slice_plug_members(struct slice *slice,
@@ -176,7 +183,7 @@ static int slice_plug_members(struct slice *slice,
 		if (ret)
 			return ret;
 	}
-	slice_plug_set_label(slice, reader);
+	slice_plug_set_labels(slice, reader);
 	return slice_plug_links(slice, reader, ret_why);
 }
 
@@ -354,18 +361,33 @@ static int slice_plug_add_links(struct slice_image *image,
 	return ret;
 }
 
+static int slice_plug_add_labels(struct slice_image *image,
+				 const struct slice_set *set)
+{
+	size_t bytes;
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; i < set->n && !ret; i++) {
+		bytes = strnlen(set->capsules[i]->label, SLICE_LABEL_BYTES);
+		if (bytes)
+			ret = slice_image_add(image, SLICE_RECORD_LABEL, 0, i,
+					      set->capsules[i]->label, bytes);
+	}
+	return ret;
+}
+
 static int slice_plug_add_head(struct slice *slice, struct slice_image *image,
 			       const struct slice_set *set)
 {
 	struct slice_image_capsule record;
-	size_t label_bytes;
-	u32 i, top = set->n;
+	bool has_top = false;
+	u32 i;
 	int ret;
 
 	for (i = 0; i < set->n; i++) {
 		set->capsules[i]->index = i;
-		if (slice_id_equal(set->capsules[i]->id, slice->id))
-			top = i;
+		has_top |= slice_id_equal(set->capsules[i]->id, slice->id);
 		slice_plug_describe(slice, set->capsules[i], &record);
 		ret = slice_image_add(image, SLICE_RECORD_CAPSULE,
 				      SLICE_RECORD_MUST, 0, &record,
@@ -373,14 +395,12 @@ static int slice_plug_add_head(struct slice *slice, struct slice_image *image,
 		if (ret)
 			return ret;
 	}
-	if (top == set->n)
+	if (!has_top)
 		return -ESTALE;
 	ret = slice_plug_add_links(image, set);
-	label_bytes = strnlen(slice->label, SLICE_LABEL_BYTES);
-	if (ret || !label_bytes)
+	if (ret)
 		return ret;
-	return slice_image_add(image, SLICE_RECORD_LABEL, 0, top, slice->label,
-			       label_bytes);
+	return slice_plug_add_labels(image, set);
 }
 
 static int slice_plug_take_one(struct slice_capsule *capsule,

@@ -632,7 +632,7 @@ int slice_capsule_make_top(struct slice_capsule *capsule,
 	slice = capsule->slice;
 	if (slice) {
 		capsule->is_top = true;
-		memcpy(slice->label, label, SLICE_LABEL_BYTES);
+		memcpy(capsule->label, label, SLICE_LABEL_BYTES);
 		slice_component_update_id(slice);
 		slice_report_changed(slice);
 		*ret_slice = slice->id;
@@ -710,7 +710,6 @@ void slice_status_of(struct slice *slice, struct slice_status *ret_status)
 	status.slice = slice->id;
 	status.state = slice->state;
 	status.n_capsules = slice->n_capsules;
-	memcpy(status.label, slice->label, sizeof(status.label));
 	if (slice->state != SLICE_STATE_ACTIVE) {
 		status.movability = SLICE_BUSY;
 		status.why = SLICE_WHY_MOVING;
@@ -725,6 +724,7 @@ void slice_status_of(struct slice *slice, struct slice_status *ret_status)
 	capsule = slice_component_top(slice);
 	if (capsule) {
 		status.top = capsule->id;
+		memcpy(status.label, capsule->label, sizeof(status.label));
 		memcpy(status.top_layer, capsule->ops->name,
 		       sizeof(status.top_layer));
 	}

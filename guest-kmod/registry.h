@@ -78,6 +78,7 @@ enum slice_phase {
  * @phase: changed under move_lock
  * @is_frozen: its words are, and new ones are born so
  * @is_top: create_slice named it
+ * @label: what create_slice called it; a slice is called what its top is
  * @was_pinned: what slice_capsule_changed() saw last
  * @mark: component.c's
  * @index: in the image, plug.c's, under move_lock
@@ -97,6 +98,7 @@ struct slice_capsule {
 	enum slice_phase phase;
 	bool is_frozen;
 	bool is_top;
+	u8 label[SLICE_LABEL_BYTES];
 	bool was_pinned;
 	u32 mark;
 	u32 index;
@@ -123,7 +125,6 @@ struct slice_link {
  * @state: enum slice_state
  * @is_dead: joined into another, or has no capsule and no image
  * @must_split: a split was put off
- * @label: what the application calls it
  * @changed: the mover waits here for references, quiet, growth
  * @move_lock: see registry.h
  * @deadline: jiffies until which layers may take over what the mover asked
@@ -143,7 +144,6 @@ struct slice {
 	enum slice_state state;
 	bool is_dead;
 	bool must_split;
-	u8 label[SLICE_LABEL_BYTES];
 	wait_queue_head_t changed;
 	struct mutex move_lock;
 	unsigned long deadline;

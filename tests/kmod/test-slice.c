@@ -150,6 +150,32 @@ static void test_create_slice(void)
     stack_close(&s);
 }
 
+/* A connection that serves two sessions for a moment costs neither its name. */
+static void test_labels_stay(void)
+{
+    struct slice_id conn, session[2];
+    struct slice_list_entry entry;
+    Stack s;
+
+    stack_open(&s);
+    conn = make(&s.mid);
+    session[0] = make(&s.top);
+    session[1] = make(&s.top);
+    capsule_make_top(&s.top, session[0], "Ann");
+    capsule_make_top(&s.top, session[1], "Bob");
+    capsule_dep_ok(&s.top, session[0], conn);
+    capsule_dep_ok(&s.top, session[1], conn);
+    assert_slice(&s.low, conn, session[0], 3);
+    g_assert_cmpint(capsule_dep(&s.top, session[0], conn, SLICE_DEP_DROP), ==,
+                    0);
+    g_assert_true(slice_find(&s.low, session[0], &entry));
+    g_assert_cmpstr((char *)entry.label, ==, "Ann");
+    g_assert_true(slice_find(&s.low, session[1], &entry));
+    g_assert_cmpstr((char *)entry.label, ==, "Bob");
+    g_assert_cmpint(entry.n_capsules, ==, 2);
+    stack_close(&s);
+}
+
 static void test_ranks(void)
 {
     struct slice_id low, mid, mid2;
@@ -344,6 +370,7 @@ void add_slice_tests(void)
     add_test("/slice/connection-goes-from-one-session-to-another",
              test_two_connections);
     add_test("/slice/named-capsule-is-the-top", test_create_slice);
+    add_test("/slice/labels-survive-join-and-split", test_labels_stay);
     add_test("/slice/dependency-goes-down-in-rank", test_ranks);
     add_test("/slice/names-are-unique-in-a-layer", test_names);
     add_test("/slice/capsules-of-a-layer-can-be-walked", test_next);

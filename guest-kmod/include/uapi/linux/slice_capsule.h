@@ -85,7 +85,7 @@ enum slice_record_type {
 	SLICE_RECORD_END	= 0,	/* struct slice_image_end */
 	SLICE_RECORD_CAPSULE	= 1,	/* struct slice_image_capsule */
 	SLICE_RECORD_DEP	= 2,	/* struct slice_image_dep */
-	SLICE_RECORD_LABEL	= 3,	/* 1 .. 32 bytes */
+	SLICE_RECORD_LABEL	= 3,	/* of that capsule, 1 .. 32 bytes */
 	SLICE_RECORD_MEMORY	= 16,	/* __le64 offset, then whole pages' bytes */
 	SLICE_RECORD_FLOW	= 17,	/* struct slice_image_flow */
 	SLICE_RECORD_TCP	= 18,	/* struct slice_image_tcp */
