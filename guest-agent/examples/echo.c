@@ -4,16 +4,19 @@
  *
  * usage: slice-echo PORT
  *
- * Says back what it hears.  Nothing of it is state of a session, so a slice is
- * the connection alone: it marks its listener, and that is all.  Its
- * connections can move at any time; one that arrives comes out of accept().
+ * Says back what it hears.  It keeps nothing of a session but bytes on their way
+ * back, so a slice is the connection alone and needs no layer: the server marks
+ * its listener, and holds a reference of the connection while it has such bytes.
+ * A connection that arrives from another VM comes out of accept(); one that
+ * leaves looks hung up, and the get says so.
  *
- * One thread, one poll; a connection whose client does not read is not read
- * from either.
+ * One thread a connection.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,22 +25,11 @@
 
 #include "libslice.h"
 
-#define N_CONNECTIONS 1024
 #define BUFFER_BYTES 65536
+#define STACK_BYTES (BUFFER_BYTES + 65536)
 
-/**
- * struct connection - one client
- * @start, @end: what of @buffer it has not got back yet
- */
-struct connection {
-    size_t start;
-    size_t end;
-    char buffer[BUFFER_BYTES];
-};
-
-static struct pollfd fds[1 + N_CONNECTIONS];
-static struct connection *connections[1 + N_CONNECTIONS];
-static nfds_t n_fds = 1;
+/* NULL: this machine has no slices, connections stay here. */
+static struct slice_opener *opener;
 
 static int listen_on(unsigned port)
 {
@@ -57,72 +49,81 @@ static int listen_on(unsigned port)
     return fd;
 }
 
-static void add_connection(int fd)
+/* One read, all of it said back.  False: the connection is over. */
+static int say_back(int fd, char *buffer)
 {
-    struct connection *c = n_fds <= N_CONNECTIONS ? malloc(sizeof(*c)) : NULL;
+    ssize_t n = recv(fd, buffer, BUFFER_BYTES, 0);
 
-    if (!c) {
-        close(fd);
-        return;
-    }
-    c->start = c->end = 0;
-    fds[n_fds].fd = fd;
-    fds[n_fds].events = POLLIN;
-    connections[n_fds++] = c;
-}
+    for (ssize_t done = 0; done < n;) {
+        ssize_t sent = send(fd, buffer + done, (size_t)(n - done),
+                            MSG_NOSIGNAL);
 
-static void remove_connection(nfds_t i)
-{
-    close(fds[i].fd);
-    free(connections[i]);
-    n_fds--;
-    fds[i] = fds[n_fds];
-    connections[i] = connections[n_fds];
-}
-
-/* False: it is over, by its client's end or because it has left. */
-static int serve(nfds_t i)
-{
-    struct connection *c = connections[i];
-    ssize_t n;
-
-    if (c->start == c->end) {
-        n = recv(fds[i].fd, c->buffer, sizeof(c->buffer), MSG_DONTWAIT);
-        if (n <= 0) {
-            return n < 0 && (errno == EAGAIN || errno == EINTR);
+        if (sent < 0) {
+            return 0;
         }
-        c->start = 0;
-        c->end = (size_t)n;
+        done += sent;
     }
-    n = send(fds[i].fd, c->buffer + c->start, c->end - c->start,
-             MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        return 0;
+    return n > 0;
+}
+
+static void *serve(void *arg)
+{
+    struct pollfd pfd = { .fd = (int)(intptr_t)arg, .events = POLLIN };
+    struct slice_capsule connection;
+    char buffer[BUFFER_BYTES];
+    int has_capsule = opener &&
+                      !slice_get_id_by_fd(opener, pfd.fd, &connection);
+    int goes_on = 1;
+
+    while (goes_on && poll(&pfd, 1, -1) == 1) {
+        int err = has_capsule ? slice_get_ref(opener, &connection, 0) : 0;
+
+        if (err == -EINTR) {
+            continue;
+        }
+        if (err) {
+            break;
+        }
+        goes_on = say_back(pfd.fd, buffer);
+        if (has_capsule) {
+            slice_put_ref(opener, &connection);
+        }
     }
-    c->start += n > 0 ? (size_t)n : 0;
-    fds[i].events = c->start == c->end ? POLLIN : POLLOUT;
-    return 1;
+    close(pfd.fd);
+    return NULL;
+}
+
+static void start_thread(int fd)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    if (pthread_create(&thread, &attr, serve, (void *)(intptr_t)fd)) {
+        close(fd);
+    }
+    pthread_attr_destroy(&attr);
 }
 
 int main(int argc, char **argv)
 {
-    struct slice_opener *opener;
-    int err;
+    int listener, err;
 
     if (argc != 2) {
         fprintf(stderr, "usage: %s PORT\n", argv[0]);
         return 2;
     }
-    fds[0].fd = listen_on((unsigned)strtoul(argv[1], NULL, 10));
-    fds[0].events = POLLIN;
-    if (fds[0].fd < 0) {
+    listener = listen_on((unsigned)strtoul(argv[1], NULL, 10));
+    if (listener < 0) {
         fprintf(stderr, "cannot listen on port %s: %s\n", argv[1],
-                strerror(-fds[0].fd));
+                strerror(-listener));
         return 1;
     }
     err = slice_open(NULL, &opener);
     if (!err) {
-        err = slice_listen(opener, fds[0].fd);
+        err = slice_listen(opener, listener);
     }
     if (err) {
         fprintf(stderr, "connections stay here: %s\n", strerror(-err));
@@ -130,20 +131,10 @@ int main(int argc, char **argv)
     printf("listening\n");
     fflush(stdout);
     for (;;) {
-        if (poll(fds, n_fds, -1) < 0 && errno != EINTR) {
-            return 1;
-        }
-        for (nfds_t i = n_fds; --i > 0;) {
-            if (fds[i].revents && !serve(i)) {
-                remove_connection(i);
-            }
-        }
-        if (fds[0].revents) {
-            int fd = accept4(fds[0].fd, NULL, NULL, SOCK_CLOEXEC);
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 
-            if (fd >= 0) {
-                add_connection(fd);
-            }
+        if (fd >= 0) {
+            start_thread(fd);
         }
     }
 }
