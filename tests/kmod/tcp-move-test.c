@@ -267,9 +267,12 @@ static void test_under_load(gconstpointer loss)
                                counters[i], n);
             }
         }
-        if (!loss) {
-            g_assert_cmpuint(lab_counter(lab, host, "TCPTimeouts"), ==, 0);
-        }
+    }
+    /* On a slow machine a timer may fire too early, but nothing was lost: the
+     * server had all that the client sent again. */
+    if (!loss) {
+        g_assert_cmpuint(lab->seen.n_again, ==,
+                         lab_counter(lab, LAB_CLIENT, "TCPDSACKRecv"));
     }
     lab_free(lab);
 }
