@@ -50,6 +50,7 @@ typedef struct {
     gboolean rerouted;
     gboolean refused_by_source; /* S never accepted the term: nothing to abort */
     gboolean aborted; /* the decision is on disk */
+    gboolean ended; /* by itself, at the source */
     const char *doing;
     SliceMoveOutcome outcome;
     GError *error;
@@ -370,6 +371,7 @@ static void quiesce_answered(const SliceReply *reply, const GError *error,
         not_answered(move, error);
     } else if (move && reply->answer != SLICE_ANSWER_OK) {
         move->refused_by_source = TRUE;
+        move->ended = reply->answer == SLICE_ANSWER_NOT_FOUND;
         why = refusal(reply, move->source, "quiesce");
         give_up(move, why);
     }
@@ -490,9 +492,8 @@ static void undo_next(Move *move)
 static void undone(Move *move)
 {
     if (move->step == PREPARE) {
-        finish(move, move->source_lost || g_error_matches(move->error,
-                         SLICE_ERROR, SLICE_ERROR_NOT_FOUND)
-                         ? SLICE_MOVE_LOST : SLICE_MOVE_UNDONE);
+        finish(move, move->source_lost || move->ended ? SLICE_MOVE_LOST
+                                                      : SLICE_MOVE_UNDONE);
         return;
     }
     move->step--;
@@ -532,9 +533,12 @@ static void abort_answered(const SliceReply *reply, const GError *error,
         try_again(move);
     } else if (move && reply->answer == SLICE_ANSWER_FORGOTTEN) {
         settle(move);
-    } else if (move && reply->answer == SLICE_ANSWER_BUSY) {
+    } else if (move && (reply->answer == SLICE_ANSWER_BUSY ||
+                        reply->answer == SLICE_ANSWER_STALE_ORCHESTRATOR)) {
+        /* Stale: a newer orchestrator resolves it; this one must not say how. */
         try_again(move);
     } else if (move) {
+        move->ended |= reply->answer == SLICE_ANSWER_NOT_FOUND;
         undone(move);
     }
     move_unref(hold);
@@ -768,6 +772,7 @@ void slice_mover_take_ended(SliceMover *mover, const char *vm, const char *id)
     }
     if (move->phase == FORWARD && g_str_equal(vm, move->source)) {
         move->refused_by_source = TRUE;
+        move->ended = TRUE;
         why = g_error_new(SLICE_ERROR, SLICE_ERROR_NOT_FOUND,
                           "it ended at VM %s", vm);
         give_up(move, why);
