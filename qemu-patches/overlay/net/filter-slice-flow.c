@@ -249,8 +249,8 @@ void slice_flows_ring(SliceFlowTable *table, SliceGateFlow *flow,
 {
     size_t cost = packet_cost(packet);
 
-    while (flow->ring_bytes && flow->ring_bytes + cost >
-                               table->limits.ring_bytes) {
+    while (cost <= table->limits.ring_bytes &&
+           flow->ring_bytes + cost > table->limits.ring_bytes) {
         g_free(ring_pop(table, flow));
     }
     /* The packet itself goes on: one that is not copied is no loss. */
