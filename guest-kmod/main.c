@@ -6,6 +6,7 @@
 #include <linux/module.h>
 
 #include "chardev.h"
+#include "layout.h"
 #include "plug.h"
 #include "registry.h"
 #include "tcp.h"

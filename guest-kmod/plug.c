@@ -506,9 +506,9 @@ int slice_plug_resume(struct slice_id id, u32 timeout_ms,
 	slice->deadline = jiffies + msecs_to_jiffies(timeout_ms);
 	if (slice->state == SLICE_STATE_UNPLUGGED)
 		ret = slice_plug_kept(slice, slice->image, ret_why);
-	else if (slice->state != SLICE_STATE_DRAINED)
+	else if (slice->state == SLICE_STATE_PLUGGED)
 		ret = slice_plug_state_error(ret_why);
-	if (!ret) {
+	if (!ret && slice->state != SLICE_STATE_ACTIVE) {
 		slice_plug_drop_image(slice);
 		slice_move_run(slice);
 	}

@@ -6,7 +6,7 @@
  *
  *	quiesce		ACTIVE -> DRAINED, or thawed again
  *	unplug		DRAINED -> UNPLUGGED, or still DRAINED
- *	resume		DRAINED, UNPLUGGED -> ACTIVE, or as before
+ *	resume		DRAINED, UNPLUGGED, ACTIVE -> ACTIVE, or as before
  *	forget		UNPLUGGED -> gone
  *	plug		(nothing) -> PLUGGED, or nothing
  *	open		PLUGGED -> ACTIVE
@@ -32,9 +32,12 @@
 #define SLICE_PLUG_TIMEOUT_MS	10000
 
 /* Freezes it and waits until every reference has dropped and every layer is
- * quiet.  -EBUSY: not within @timeout_ms; -EOPNOTSUPP: pinned. */
+ * quiet.  -EBUSY: not within @timeout_ms, or @n_aborts (NULL: never) became
+ * nonzero; -EOPNOTSUPP: pinned. */
 int slice_plug_quiesce(struct slice_id id, u32 timeout_ms,
-		       enum slice_why *ret_why);
+		       const atomic_t *n_aborts, enum slice_why *ret_why);
+/* Has a quiesce of that slice look at its @n_aborts. */
+void slice_plug_quiesce_wake(struct slice_id id);
 
 /**
  * typedef slice_plug_consume_fn - what is done with an image while it is kept

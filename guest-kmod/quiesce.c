@@ -118,12 +118,14 @@ static bool slice_quiesce_next_rank(struct slice *slice)
  * @id: that it had when the wait began; another one means that it was joined
  * @all: not only the words of what is frozen, but that nothing runs and every
  *	layer is quiet
+ * @n_aborts: nonzero: give up; or NULL
  * @why: what it still waits for
  */
 struct slice_quiesce {
 	struct slice *slice;
 	struct slice_id id;
 	bool all;
+	const atomic_t *n_aborts;
 	enum slice_why why;
 };
 
@@ -212,6 +214,11 @@ static int slice_quiesce_wait(struct slice_quiesce *q)
 			ret = -EBUSY;
 			break;
 		}
+		if (q->n_aborts && atomic_read(q->n_aborts)) {
+			q->why = SLICE_WHY_ABORTED;
+			ret = -EBUSY;
+			break;
+		}
 		if (signal_pending(current)) {
 			ret = -EINTR;
 			break;
@@ -222,9 +229,21 @@ static int slice_quiesce_wait(struct slice_quiesce *q)
 	return ret;
 }
 
-static int slice_quiesce_drain(struct slice *slice, enum slice_why *ret_why)
+void slice_plug_quiesce_wake(struct slice_id id)
 {
-	struct slice_quiesce q = { .slice = slice, .id = slice->id };
+	struct slice *slice = slice_registry_find_slice(id);
+
+	if (slice)
+		wake_up(&slice->changed);
+	slice_put(slice);
+}
+
+static int slice_quiesce_drain(struct slice *slice, const atomic_t *n_aborts,
+			       enum slice_why *ret_why)
+{
+	struct slice_quiesce q = {
+		.slice = slice, .id = slice->id, .n_aborts = n_aborts,
+	};
 	int ret;
 
 	do {
@@ -253,7 +272,7 @@ static int slice_quiesce_may_begin(struct slice *slice, enum slice_why *ret_why)
 }
 
 int slice_plug_quiesce(struct slice_id id, u32 timeout_ms,
-		       enum slice_why *ret_why)
+		       const atomic_t *n_aborts, enum slice_why *ret_why)
 {
 	struct slice *slice;
 	int ret;
@@ -267,7 +286,7 @@ int slice_plug_quiesce(struct slice_id id, u32 timeout_ms,
 	slice->deadline = jiffies + msecs_to_jiffies(timeout_ms);
 	slice->frozen_ns = ktime_get_ns();
 	slice_set_state(slice, SLICE_STATE_DRAINING);
-	ret = slice_quiesce_drain(slice, ret_why);
+	ret = slice_quiesce_drain(slice, n_aborts, ret_why);
 	if (ret)
 		slice_move_run(slice);
 out:

@@ -680,6 +680,14 @@ void slice_capsule_changed(struct slice_capsule *capsule)
 	spin_unlock_bh(&slice_registry_lock);
 }
 
+void slice_capsule_grew(struct slice_capsule *capsule)
+{
+	spin_lock_bh(&slice_registry_lock);
+	if (capsule->slice)
+		slice_report_changed(capsule->slice);
+	spin_unlock_bh(&slice_registry_lock);
+}
+
 static void slice_status_add(struct slice_status *status,
 			     struct slice_capsule *capsule)
 {

@@ -223,6 +223,8 @@ int slice_capsule_drop_dep(struct slice_capsule *capsule,
 /* May its layer end it now?  0, -ESTALE: it is unplugged or not yet open;
  * -EBUSY: drained, and @is_owner says that it is only a user of the layer. */
 int slice_capsule_may_end(struct slice_capsule *capsule, bool is_owner);
+/* It has more memory than the device was told. */
+void slice_capsule_grew(struct slice_capsule *capsule);
 /* Does a capsule of the layer @ops need @capsule directly? */
 bool slice_capsule_is_needed_by_layer(struct slice_capsule *capsule,
 				      const struct slice_layer_ops *ops);

@@ -90,7 +90,8 @@ int slice_request_quiesce(struct slice_opener *opener, union slice_request *r)
 
 	if (!r->move.timeout_ms || !slice_request_timeout_is_good(&r->move))
 		return -EINVAL;
-	ret = slice_plug_quiesce(r->move.slice, r->move.timeout_ms, &why);
+	ret = slice_plug_quiesce(r->move.slice, r->move.timeout_ms, NULL,
+				 &why);
 	return slice_request_told(&r->move, ret, why);
 }
 

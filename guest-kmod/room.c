@@ -335,18 +335,31 @@ struct page *slice_room_page(struct slice_room *room, u32 index)
 	return page;
 }
 
+/* First touches are rare, and what they report is coalesced. */
+static void slice_room_report(struct slice_room *room)
+{
+	mutex_lock(&room->provider->lock);
+	if (room->is_indexed)
+		slice_capsule_grew(room->capsule);
+	mutex_unlock(&room->provider->lock);
+}
+
 static vm_fault_t slice_room_fault(struct vm_fault *vmf)
 {
 	struct slice_room *room = vmf->vma->vm_private_data;
 	pgoff_t index = vmf->pgoff & ((1u << (SLICE_ROOM_STRIDE_SHIFT -
 					      PAGE_SHIFT)) - 1);
 	struct page *page;
+	bool is_first;
 
 	if (index >= room->n_pages)
 		return VM_FAULT_SIGBUS;
+	is_first = !READ_ONCE(room->pages[index]);
 	page = slice_room_page(room, index);
 	if (!page)
 		return VM_FAULT_OOM;
+	if (is_first)
+		slice_room_report(room);
 	get_page(page);
 	vmf->page = page;
 	return 0;

@@ -20,6 +20,7 @@
  * @dev: from whom
  * @slice: whose
  * @in_lanes: in dev->lanes
+ * @n_resumes: RESUME events in it: a QUIESCE before them gives up
  * @events: struct slice_virtio_event.lane
  * @work: works them off and ends the lane
  */
@@ -27,6 +28,7 @@ struct slice_virtio_lane {
 	struct slice_virtio *dev;
 	struct slice_id slice;
 	struct hlist_node in_lanes;
+	atomic_t n_resumes;
 	struct list_head events;
 	struct work_struct work;
 };
@@ -74,13 +76,15 @@ static void slice_virtio_pass_reports(struct slice_virtio *dev)
 	mutex_unlock(&dev->report_lock);
 }
 
-static void slice_virtio_quiesce(struct slice_virtio *dev, struct slice_id id,
-				 __le64 term, u64 arg)
+static void slice_virtio_quiesce(struct slice_virtio_lane *lane,
+				 struct slice_id id, __le64 term, u64 arg)
 {
+	struct slice_virtio *dev = lane->dev;
 	enum slice_why why = SLICE_WHY_NONE;
 	int ret;
 
-	ret = slice_plug_quiesce(id, clamp_t(u64, arg, 1, 600000), &why);
+	ret = slice_plug_quiesce(id, clamp_t(u64, arg, 1, 600000),
+				 &lane->n_resumes, &why);
 	slice_virtio_pass_reports(dev);
 	slice_virtio_answer(dev, VIRTIO_SLICE_REQ_QUIESCED, id, term, ret, why);
 }
@@ -241,9 +245,10 @@ static void slice_virtio_room(struct slice_virtio *dev, struct slice_id id,
 		slice_plug_discard(id, &why);
 }
 
-static void slice_virtio_handle(struct slice_virtio *dev,
+static void slice_virtio_handle(struct slice_virtio_lane *lane,
 				const struct virtio_slice_event *event)
 {
+	struct slice_virtio *dev = lane->dev;
 	struct slice_id id = {
 		.incarnation = le64_to_cpu(event->slice.incarnation),
 		.counter = le64_to_cpu(event->slice.counter),
@@ -253,12 +258,13 @@ static void slice_virtio_handle(struct slice_virtio *dev,
 
 	switch (le16_to_cpu(event->type)) {
 	case VIRTIO_SLICE_EVENT_QUIESCE:
-		slice_virtio_quiesce(dev, id, event->term, arg);
+		slice_virtio_quiesce(lane, id, event->term, arg);
 		break;
 	case VIRTIO_SLICE_EVENT_UNPLUG:
 		slice_virtio_unplug(dev, id, event->term, arg);
 		break;
 	case VIRTIO_SLICE_EVENT_RESUME:
+		atomic_dec(&lane->n_resumes);
 		slice_virtio_resume(dev, id, event->term);
 		break;
 	case VIRTIO_SLICE_EVENT_FORGET:
@@ -307,11 +313,9 @@ static void slice_virtio_lane_work(struct work_struct *work)
 	struct slice_virtio_lane *lane =
 		container_of(work, struct slice_virtio_lane, work);
 	struct slice_virtio_event *event;
-	struct virtio_slice_event wire;
 
 	while ((event = slice_virtio_lane_next(lane))) {
-		wire = event->wire;
-		slice_virtio_handle(lane->dev, &wire);
+		slice_virtio_handle(lane, &event->event);
 		slice_virtio_post(lane->dev, event);
 	}
 	kfree(lane);
@@ -347,9 +351,11 @@ static void slice_virtio_sort(struct slice_virtio *dev,
 			      struct slice_virtio_event *event)
 {
 	struct slice_id id = {
-		.incarnation = le64_to_cpu(event->wire.slice.incarnation),
-		.counter = le64_to_cpu(event->wire.slice.counter),
+		.incarnation = le64_to_cpu(event->event.slice.incarnation),
+		.counter = le64_to_cpu(event->event.slice.counter),
 	};
+	bool is_resume = event->event.type ==
+			 cpu_to_le16(VIRTIO_SLICE_EVENT_RESUME);
 	struct slice_virtio_lane *lane, *fresh = slice_virtio_lane_new(dev, id);
 
 	spin_lock(&dev->lanes_lock);
@@ -361,9 +367,13 @@ static void slice_virtio_sort(struct slice_virtio *dev,
 			 slice_virtio_lane_key(id));
 		queue_work(dev->work, &lane->work);
 	}
+	if (is_resume)
+		atomic_inc(&lane->n_resumes);
 	list_add_tail(&event->lane, &lane->events);
 	spin_unlock(&dev->lanes_lock);
 	kfree(fresh);
+	if (is_resume)
+		slice_plug_quiesce_wake(id);
 }
 
 static struct slice_virtio_event *slice_virtio_next(struct slice_virtio *dev)
@@ -376,8 +386,11 @@ static struct slice_virtio_event *slice_virtio_next(struct slice_virtio *dev)
 	if (!dev->is_dead)
 		event = virtqueue_get_buf(dev->event_vq, &bytes);
 	spin_unlock_irqrestore(&dev->ring_lock, flags);
-	if (event && bytes < sizeof(event->wire))
+	if (!event)
+		return NULL;
+	if (bytes < sizeof(event->wire))
 		memset(&event->wire, 0, sizeof(event->wire));
+	event->event = event->wire;
 	return event;
 }
 

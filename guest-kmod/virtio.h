@@ -48,10 +48,12 @@ struct virtqueue;
 /**
  * struct slice_virtio_event - an event buffer and what it brought
  * @wire: written by the device
+ * @event: copied from there once
  * @lane: in its slice's lane
  */
 struct slice_virtio_event {
 	struct virtio_slice_event wire;
+	struct virtio_slice_event event;
 	struct list_head lane;
 };
 
