@@ -28,6 +28,7 @@ struct LabClient {
 struct LabCapture {
     Lab *lab;
     GPid pid;
+    int errors;                 /* its standard error, open for as long as it runs */
 };
 
 static bool set_up_link(LabClient *client, GError **error)
@@ -192,14 +193,15 @@ LabCapture *lab_capture_new(Lab *lab, LabClient *client, const char *interface,
     }
     g_hash_table_add(lab->children, GINT_TO_POINTER(pid));
     ready = wait_listening(errors, error);
-    close(errors);
     if (!ready) {
+        close(errors);
         lab_stop(lab, pid, SIGKILL);
         return NULL;
     }
     capture = g_new0(LabCapture, 1);
     capture->lab = lab;
     capture->pid = pid;
+    capture->errors = errors;
     return capture;
 }
 
@@ -211,6 +213,7 @@ bool lab_capture_stop(LabCapture *capture, GError **error)
         return true;
     }
     status = lab_stop(capture->lab, capture->pid, SIGINT);
+    close(capture->errors);
     g_free(capture);
     return g_spawn_check_wait_status(status, error);
 }

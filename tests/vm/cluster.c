@@ -11,6 +11,11 @@
 
 static Cluster cluster;
 
+typedef struct Judged {
+    uint16_t port;
+    int64_t begin_ns;           /* realtime, like the capture */
+} Judged;
+
 static bool start(GError **error)
 {
     cluster.lab = lab_new("test", error);
@@ -56,8 +61,7 @@ static void set_up(Case *fixture, gconstpointer data)
     cluster.pcap = g_strdup_printf("%s/client.pcap", lab_dir(cluster.lab));
     cluster.capture = lab_capture_new(cluster.lab, cluster.client, NULL, cluster.pcap, &error);
     g_assert_no_error(error);
-    cluster.judged = g_array_new(FALSE, FALSE, sizeof(uint16_t));
-    cluster.begin_ns = 0;
+    cluster.judged = g_array_new(FALSE, FALSE, sizeof(Judged));
 }
 
 static void run(Case *fixture, gconstpointer data)
@@ -189,12 +193,9 @@ void cluster_move(Cluster *c, LabSlice *slice)
 
 void cluster_judge(Cluster *c, HttpConnection *http)
 {
-    uint16_t port = http_local_port(http);
+    Judged judged = { http_local_port(http), g_get_real_time() * 1000 };
 
-    if (!c->begin_ns) {
-        c->begin_ns = g_get_real_time() * 1000;
-    }
-    g_array_append_val(c->judged, port);
+    g_array_append_val(c->judged, judged);
 }
 
 void cluster_finish(Cluster *c)
@@ -212,10 +213,10 @@ void cluster_finish(Cluster *c)
     wire_read(wire, c->pcap, 0, &error);
     g_assert_no_error(error);
     for (guint i = 0; i < c->judged->len; i++) {
+        const Judged *judged = &g_array_index(c->judged, Judged, i);
         WireVerdict verdict;
 
-        wire_judge(wire, g_array_index(c->judged, uint16_t, i), true, true, c->begin_ns, end_ns,
-                   &verdict);
+        wire_judge(wire, judged->port, true, true, judged->begin_ns, end_ns, &verdict);
         g_assert_cmpuint(verdict.n_rst, ==, 0);
         g_assert_cmpuint(verdict.n_fin, ==, 0);
         g_assert_cmpuint(verdict.n_syn, ==, 0);

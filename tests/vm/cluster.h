@@ -26,8 +26,7 @@ typedef struct Cluster {
     LabClient *client;
     LabCapture *capture;
     char *pcap;
-    GArray *judged;             /* uint16_t: client ports */
-    int64_t begin_ns;           /* realtime */
+    GArray *judged;             /* connections that cluster_finish looks at */
 } Cluster;
 
 /**

@@ -32,7 +32,8 @@ fi
 while read -r release; do
 	module=$SLICE_KMOD/$release/slice.ko
 	if [[ -f $module ]]; then
-		install -D -m 644 "$module" "$tree/usr/lib/modules/$release/slice.ko"
+		mkdir -p "$tree/usr/lib/modules/$release"
+		strip --strip-debug -o "$tree/usr/lib/modules/$release/slice.ko" "$module"
 	else
 		echo "product.sh: no slice.ko for Linux $release: its guests get none" >&2
 	fi
