@@ -9,25 +9,55 @@
 #include "monitor/monitor.h"
 #include "qemu/cutils.h"
 
+/* The guest chose it: nothing of it may drive a terminal. */
+static char *printable(const char *text)
+{
+    char *copy = g_strdup(text ?: "");
+
+    for (char *c = copy; *c; c++) {
+        if (!g_ascii_isprint(*c)) {
+            *c = '.';
+        }
+    }
+    return copy;
+}
+
+static void print_flow(Monitor *mon, const SliceFlowInfo *flow)
+{
+    g_autofree char *local = g_strdup_printf("%s:%u", flow->local,
+                                             flow->local_port);
+    g_autofree char *remote = g_strdup_printf("%s:%u", flow->remote,
+                                              flow->remote_port);
+
+    monitor_printf(mon, "  tcp %s%s- %s\n", local,
+                   strlen(local) + strlen(remote) > 70 ? "\n      " : " ",
+                   remote);
+}
+
 static void print_slice(Monitor *mon, const SliceInfo *slice)
 {
     g_autofree char *memory = size_to_str(slice->memory);
+    g_autofree char *label = printable(slice->label);
+    g_autofree char *layer = printable(slice->top_layer);
+    g_autofree char *peer = printable(slice->peer);
     g_autofree char *can = g_strdup_printf("%s%s%s",
         SliceMovability_str(slice->movability), slice->why ? ": " : "",
         slice->why ?: "");
     SliceFlowInfoList *flow;
 
-    monitor_printf(mon, "%-33s %-8s %4u %9s %-21.21s\n", slice->id,
+    monitor_printf(mon, "%-33s %-8s %4u %9s %-.21s\n", slice->id,
                    SliceState_str(slice->state), slice->capsules, memory, can);
-    monitor_printf(mon, "  %s%s%sterm %08" PRIx64 ":%" PRIu64 "%s%s%s\n",
-                   slice->top_layer, slice->label ? " " : "",
-                   slice->label ? slice->label : "", slice->term >> 32,
-                   slice->term & UINT32_MAX, slice->peer ? " peer " : "",
-                   slice->peer ?: "", slice->fenced ? " fenced" : "");
+    monitor_printf(mon, "  %s %s%sterm %08" PRIx64 ":%" PRIu64 "\n", layer,
+                   label, label[0] ? " " : "", slice->term >> 32,
+                   slice->term & UINT32_MAX);
+    if (slice->peer || slice->fenced || slice->held_packets) {
+        monitor_printf(mon, "  %s%.60s%s%" PRIu64 " packets held%s\n",
+                       slice->peer ? "peer " : "", peer,
+                       slice->peer ? ", " : "", slice->held_packets,
+                       slice->fenced ? ", fenced" : "");
+    }
     for (flow = slice->flows; flow; flow = flow->next) {
-        monitor_printf(mon, "  tcp %s:%u - %s:%u\n", flow->value->local,
-                       flow->value->local_port, flow->value->remote,
-                       flow->value->remote_port);
+        print_flow(mon, flow->value);
     }
 }
 

@@ -190,7 +190,7 @@ SliceAnswer slice_move_begin(SliceStore *store, SliceId id, uint64_t term,
 
     *ret_why = WHY_NONE;
     if (entry && entry->state == SLICE_STATE_OWNER &&
-        entry->movability == 2 /* pinned */) {
+        entry->movability == SLICE_MOVABILITY_PINNED) {
         *ret_why = entry->why;
         return SLICE_ANSWER_BUSY;
     }
@@ -429,10 +429,12 @@ uint32_t slice_port_packets(SliceStore *store, SliceId slice, uint64_t term,
     SliceFlow flow;
     uint32_t length;
     bool is_syn;
+    bool is_resuming = entry && entry->state == SLICE_STATE_OWNER &&
+                       entry->resuming;
 
     if (!entry || entry->term != term || !entry->transfer ||
         (entry->state != SLICE_STATE_SENT &&
-         entry->state != SLICE_STATE_GONE)) {
+         entry->state != SLICE_STATE_GONE && !is_resuming)) {
         return SLICE_RESP_STALE;
     }
     while (bytes) {
@@ -441,8 +443,10 @@ uint32_t slice_port_packets(SliceStore *store, SliceId slice, uint64_t term,
         }
         data += 4;
         bytes -= 4;
-        if (slice_packet_flow(data, length, false, &flow, &is_syn) &&
-            slice_table_find_flow(store->table, &flow) == entry) {
+        if (is_resuming) {
+            slice_gate_take(store, entry, SLICE_PACKET_CAUGHT, data, length);
+        } else if (slice_packet_flow(data, length, false, &flow, &is_syn) &&
+                   slice_table_find_flow(store->table, &flow) == entry) {
             slice_transfer_add_packet(entry->transfer, SLICE_PACKET_CAUGHT,
                                       data, length);
         } else {
@@ -586,6 +590,10 @@ static void take_return(SliceStore *store, SliceId id, uint64_t term,
     SliceEntry *entry = slice_table_find(store->table, id);
     bool is_forward = entry && entry->term > term;
 
+    if (packet->origin == SLICE_PACKET_RING) {
+        /* A copy: the guest has had it. */
+        return;
+    }
     if (entry && entry->term >= term && entry->state == SLICE_STATE_OWNER) {
         slice_gate_take(store, entry, packet->origin, data, packet->bytes);
     } else if (is_forward && entry->transfer &&

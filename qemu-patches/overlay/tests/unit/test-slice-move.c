@@ -398,6 +398,8 @@ static void test_abort_before_the_image_is_whole(void)
     vm_deliver(&world->a, SLICE_PACKET_DIVERTED, "request", false);
     abort_and_resume(world, TERM);
     g_assert_true(gate_has(&world->a, "put 3 request"));
+    g_assert_cmpint(gate_index(&world->a, "release"), >,
+                    gate_index(&world->a, "put 3 request"));
     g_assert_cmpuint(slice_port_image(world->a.store, SLICE, TERM, 1000,
                                       IMAGE_BYTES, world->image, 1000, false),
                      ==, SLICE_RESP_STALE);
