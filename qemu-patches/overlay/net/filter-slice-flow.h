@@ -167,8 +167,10 @@ void slice_flows_ring(SliceFlowTable *table, SliceGateFlow *flow,
 /** Takes the ring's packets out; the caller owns what @ret_packets gets. */
 void slice_flows_steal_ring(SliceFlowTable *table, const SliceFlow *key,
                             SlicePacketQueue *ret_packets);
-/** Takes out all input that waits, in order, drops all output; the flow is
- *  absent, or LEAVING while a packet of it is being sent. */
+/**
+ * Takes out all input that waits, in order, drops all output; the flow is
+ * absent, or LEAVING while a packet of it is being sent.
+ */
 void slice_flows_steal_input(SliceFlowTable *table, const SliceFlow *key,
                              SlicePacketQueue *ret_packets);
 

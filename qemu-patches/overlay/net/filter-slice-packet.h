@@ -10,8 +10,10 @@
 
 #include "slice/types.h"
 
-/* Ethernet, two VLAN tags, IPv4 with options or IPv6 with four extension
- * headers of 8 bytes, and the TCP header's first bytes fit. */
+/*
+ * Ethernet, two VLAN tags, IPv4 with options or IPv6 with four extension
+ * headers of 8 bytes, and the TCP header's first bytes fit.
+ */
 #define SLICE_GATE_PARSE_BYTES 160
 
 /* struct virtio_net_hdr_v1_hash, the longest that QEMU 10 knows. */

@@ -119,8 +119,10 @@ static void gate_sent(NetClientState *sender, ssize_t ret)
     }
     direction = sender == NETFILTER(s)->netdev ? SLICE_TO_GUEST
                                                : SLICE_FROM_GUEST;
-    /* A NIC of a stopped VM refuses what the queue offers it for the last time
-     * before it is purged. */
+    /*
+     * A NIC of a stopped VM refuses what the queue offers it for the last time
+     * before it is purged.
+     */
     if (ret == 0 || (ret < 0 && !runstate_is_running())) {
         slice_flows_unsent(&s->table, direction);
     } else {
@@ -139,8 +141,10 @@ static ssize_t gate_send(FilterSliceState *s, SliceDirection direction,
         { .iov_base = packet->frame, .iov_len = packet->bytes },
     };
 
-    /* All vnet headers begin with the same fields; the driver may have chosen
-     * another length since. */
+    /*
+     * All vnet headers begin with the same fields; the driver may have chosen
+     * another length since.
+     */
     memcpy(hdr, packet->hdr, MIN(hdr_bytes, packet->hdr_bytes));
     return qemu_netfilter_pass_to_next_async(gate_sender(s, direction),
                                              QEMU_NET_PACKET_FLAG_NONE, iov,

@@ -132,8 +132,10 @@ static void test_hold_lets_others_pass(void)
     pair_free(&pair);
 }
 
-/* Returns how many packets of other connections came before the last
- * SLICE_NET_BUFFERS of these. */
+/*
+ * Returns how many packets of other connections came before the last
+ * SLICE_NET_BUFFERS of these.
+ */
 static uint32_t receive_in_order(SliceVM *vm, uint16_t port, uint32_t from,
                                  uint32_t n)
 {

@@ -60,8 +60,10 @@ typedef struct SliceVM {
  * @more: further options, or ""
  */
 SliceVM *slice_vm_new(const char *name, const char *gate, const char *more);
-/** The same with a netdev of id hostnet0 in @options; @legacy_net: the NIC is
- *  driven as before virtio 1.0, without merged receive buffers. */
+/**
+ * The same with a netdev of id hostnet0 in @options; @legacy_net: the NIC is
+ * driven as before virtio 1.0, without merged receive buffers.
+ */
 SliceVM *slice_vm_new_net(const char *name, const char *options,
                           bool legacy_net);
 void slice_vm_free(SliceVM *vm);
