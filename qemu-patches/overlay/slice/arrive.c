@@ -72,7 +72,8 @@ static uint32_t check_layers(SliceStore *store, const SliceArrival *arrival)
         if (!have) {
             return WHY_NO_LAYER;
         }
-        if (have->version != want->version || have->abi_hash != want->abi_hash) {
+        if (have->version != want->version ||
+            have->abi_hash != want->abi_hash) {
             return WHY_LAYER_VERSION;
         }
     }

@@ -40,8 +40,10 @@ struct SliceOutbox {
 typedef struct SliceConnOps {
     /** HELLO came. */
     void (*ready)(void *opaque, SliceConn *conn);
-    /** A frame came whole and unspoiled; PING is answered already.  Returns
-     *  false with *ret_why (a constant) to end the connection. */
+    /**
+     * A frame came whole and unspoiled; PING is answered already.  Returns
+     * false with *ret_why (a constant) to end the connection.
+     */
     bool (*frame)(void *opaque, SliceConn *conn,
                   const SliceStreamHeader *header, const uint8_t *payload,
                   const char **ret_why);

@@ -438,7 +438,8 @@ uint32_t slice_port_packets(SliceStore *store, SliceId slice, uint64_t term,
         return SLICE_RESP_STALE;
     }
     while (bytes) {
-        if (bytes < 4 || (length = ldl_le_p(data)) > bytes - 4 || !length) {
+        length = bytes < 4 ? 0 : ldl_le_p(data);
+        if (!length || length > bytes - 4) {
             return SLICE_RESP_INVALID;
         }
         data += 4;
@@ -488,8 +489,10 @@ void slice_move_guest_lost(SliceStore *store, SliceEntry *entry)
 
 /* ---- packets from the gate ---- */
 
-/* A client that begins anew with a flow that has been here: not ours to mute.
- * Returns true where the packet went to the guest. */
+/*
+ * A client that begins anew with a flow that has been here: not ours to mute.
+ * Returns true where the packet went to the guest.
+ */
 static bool let_syn_in(SliceStore *store, const uint8_t *frame, size_t bytes)
 {
     SliceFlow flow;

@@ -190,16 +190,20 @@ SliceStore *slice_store_find(Error **errp);
 bool slice_store_obey(SliceStore *store, uint32_t orchestrator);
 /** Draw another incarnation and tell the device. */
 void slice_store_renew(SliceStore *store);
-/** Tell the guest.  @must: it is queued where there is no room for it;
- *  otherwise false. */
+/**
+ * Tell the guest.  @must: it is queued where there is no room for it;
+ * otherwise false.
+ */
 bool slice_store_tell_guest(SliceStore *store, uint16_t type, SliceId slice,
                             uint64_t term, uint64_t arg, bool must);
 /** Offer the guest what waits for it. */
 void slice_guest_flush(void *opaque /* SliceStore */);
 /** Let coroutines look again. */
 void slice_store_wake(SliceStore *store);
-/** Wait for slice_store_wake(), at most until @until_ns (realtime clock).
- *  Returns false when that has passed. */
+/**
+ * Wait for slice_store_wake(), at most until @until_ns (realtime clock).
+ * Returns false when that has passed.
+ */
 bool coroutine_fn slice_store_wait(SliceStore *store, int64_t until_ns);
 /** Ids in messages and QMP. */
 void slice_step_trace(SliceStore *store, const char *step,
@@ -229,8 +233,10 @@ bool slice_transfer_add(SliceTransfer *transfer, const uint8_t *data,
 /** Keep a packet for sending; past the bound it is dropped and counted. */
 void slice_transfer_add_packet(SliceTransfer *transfer, uint32_t origin,
                                const uint8_t *data, size_t bytes);
-/** What the connection fetches: image, its end, packets.  A transfer without a
- *  peer is a target's: its packets go back. */
+/**
+ * What the connection fetches: image, its end, packets.  A transfer without a
+ * peer is a target's: its packets go back.
+ */
 uint8_t *slice_transfer_next_bulk(SliceOutbox *box, size_t *ret_bytes);
 void slice_transfer_arm(SliceTransfer *transfer, uint32_t ms);
 /** The flows that the guest told during the move take effect. */

@@ -120,8 +120,10 @@ static void bury_oldest(SliceTable *table)
     }
 }
 
-/* All state changes pass here: it keeps counts and order.  No entry goes away
- * here, since callers walk over the entries. */
+/*
+ * All state changes pass here: it keeps counts and order.  No entry goes away
+ * here, since callers walk over the entries.
+ */
 static void set_state(SliceTable *table, SliceEntry *entry, SliceState state,
                       uint64_t term)
 {

@@ -136,8 +136,10 @@ void slice_table_free(SliceTable *table);
 SliceEntry *slice_table_find(SliceTable *table, SliceId id);
 /** The entry that the flow belongs to, or NULL. */
 SliceEntry *slice_table_find_flow(SliceTable *table, const SliceFlow *flow);
-/** All entries, oldest state first; safe against removal of the current one
- *  only with QTAILQ_FOREACH_SAFE. */
+/**
+ * All entries, oldest state first; safe against removal of the current one
+ * only with QTAILQ_FOREACH_SAFE.
+ */
 SliceEntryList *slice_table_entries(SliceTable *table);
 /** Entries that are not tombstones / that are. */
 uint32_t slice_table_n_slices(SliceTable *table);

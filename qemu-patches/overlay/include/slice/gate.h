@@ -56,23 +56,33 @@ typedef struct SliceGateOps {
      */
     bool (*set_mode)(void *gate, const SliceFlow *flow, SliceGateMode mode,
                      Error **errp);
-    /** Hand the ring's packets, oldest first, to the deliver callback
-     *  (SLICE_PACKET_RING) and empty it. */
+    /**
+     * Hand the ring's packets, oldest first, to the deliver callback
+     * (SLICE_PACKET_RING) and empty it.
+     */
     void (*drain_ring)(void *gate, const SliceFlow *flow);
-    /** At a target: put a packet of the source's (ring, caught, diverted)
-     *  behind those put before and before those held here.  A frame of
-     *  SLICE_PACKET_CAUGHT begins with its IP header: the gate makes the
-     *  Ethernet header from the flow's other packets or the NIC's address. */
+    /**
+     * At a target: put a packet of the source's (ring, caught, diverted)
+     * behind those put before and before those held here.  A frame of
+     * SLICE_PACKET_CAUGHT begins with its IP header: the gate makes the
+     * Ethernet header from the flow's other packets or the NIC's address.
+     */
     void (*put)(void *gate, const SliceFlow *flow, uint32_t origin,
                 const uint8_t *frame, size_t bytes);
-    /** Let everything go in order, to_guest and from_guest; the flow is absent
-     *  when its queues are empty, later packets wait their turn until then. */
+    /**
+     * Let everything go in order, to_guest and from_guest; the flow is absent
+     * when its queues are empty, later packets wait their turn until then.
+     */
     void (*release)(void *gate, const SliceFlow *flow);
-    /** Hand all held ingress to the deliver callback, drop held egress; the
-     *  flow is absent afterwards. */
+    /**
+     * Hand all held ingress to the deliver callback, drop held egress; the
+     * flow is absent afterwards.
+     */
     void (*give_back)(void *gate, const SliceFlow *flow);
-    /** Inject a packet to the guest by the ordinary path (source: packets that
-     *  came back). */
+    /**
+     * Inject a packet to the guest by the ordinary path (source: packets that
+     * came back).
+     */
     void (*inject)(void *gate, const SliceFlow *flow,
                    const uint8_t *frame, size_t bytes);
     /** Forget the flow; held packets are let go as by release(). */

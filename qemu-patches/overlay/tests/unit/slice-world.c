@@ -564,3 +564,69 @@ void world_await_job(World *world)
         world->job_id = NULL;
     }
 }
+
+/* ---- commands that wait ---- */
+
+void coroutine_fn abort_co(void *opaque)
+{
+    Call *call = opaque;
+    uint32_t why;
+
+    call->answer = slice_move_abort(call->store, SLICE, call->term, &why);
+    call->is_done = true;
+}
+
+void coroutine_fn takeover_co(void *opaque)
+{
+    Call *call = opaque;
+
+    call->answer = slice_arrive_takeover(call->store, SLICE, call->term);
+    call->is_done = true;
+}
+
+void call_begin(Call *call, Vm *vm, uint64_t term,
+                       CoroutineEntry *entry)
+{
+    *call = (Call) { .store = vm->store, .term = term };
+    qemu_coroutine_enter(qemu_coroutine_create(entry, call));
+}
+
+SliceAnswer call_end(Call *call)
+{
+    wait_until(call->is_done);
+    return call->answer;
+}
+
+/* Abort a move of A's; the guest follows where it must. */
+void world_abort(World *world, uint64_t term)
+{
+    Call call;
+
+    call_begin(&call, &world->a, term, abort_co);
+    g_assert_false(call.is_done);
+    world_resumed(&world->a, term);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_RESUMED);
+    g_assert_true(vm_has_step(&world->a, SLICE_STEP_RESUMED));
+}
+
+/* B gives its reservation up by itself, because A told it. */
+void world_await_discard(World *world)
+{
+    vm_await_step(&world->b, SLICE_STEP_DISCARDED);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_GONE);
+    g_assert_cmpint(world->b.gate.mode, ==, SLICE_GATE_FORWARD);
+}
+
+void world_to_sent(World *world, uint64_t term)
+{
+    world_prepare(world, &world->b, term);
+    world_quiesce(world, &world->a, &world->b, term);
+    world_unplug(&world->a, term);
+    world_send(world, &world->a, term);
+}
+
+void vm_plugged(Vm *vm, uint64_t term)
+{
+    g_assert_cmpuint(slice_port_plugged(vm->store, SLICE, term, 0, 0), ==,
+                     SLICE_RESP_OK);
+}

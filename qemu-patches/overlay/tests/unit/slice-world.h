@@ -97,4 +97,26 @@ void world_move(World *world, Vm *from, Vm *to, uint64_t term);
 void world_resumed(Vm *vm, uint64_t term);
 void world_await_job(World *world);
 
+/* A command that waits, in its coroutine. */
+typedef struct Call {
+    SliceStore *store;
+    uint64_t term;
+    SliceAnswer answer;
+    bool is_done;
+} Call;
+
+void coroutine_fn abort_co(void *call);
+void coroutine_fn takeover_co(void *call);
+void call_begin(Call *call, Vm *vm, uint64_t term, CoroutineEntry *entry);
+SliceAnswer call_end(Call *call);
+
+/* Abort a move of A's; the guest follows where it must. */
+void world_abort(World *world, uint64_t term);
+/* B gives its reservation up by itself, because A told it. */
+void world_await_discard(World *world);
+/* From A to B, until the image is whole. */
+void world_to_sent(World *world, uint64_t term);
+/* The guest has plugged it. */
+void vm_plugged(Vm *vm, uint64_t term);
+
 #endif /* SLICE_WORLD_H */

@@ -72,8 +72,10 @@ static void test_each_flipped_bit_is_seen(void)
     const char *why;
 
     for (size_t i = 0; i < frame.n * 8; i++) {
-        /* Another length is refused or leads beyond the frame: the reader
-         * would wait for more, which this test has not. */
+        /*
+         * Another length is refused or leads beyond the frame: the reader
+         * would wait for more, which this test has not.
+         */
         if (i / 8 >= 32 && i / 8 < 36) {
             continue;
         }

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-slice-abort.c - moves that do not go on: aborts, deadlines, cuts, deaths
+ *
+ * At each step of a move between the two engines of slice-world.h.
+ */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qemu/main-loop.h"
+#include "qemu/module.h"
+#include "qemu/sockets.h"
+#include "slice-world.h"
+
+/* ---- aborts, at each step ---- */
+
+static void test_abort_while_draining(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_begin(world, &world->a, &world->b, TERM, 60000);
+    vm_take_event(&world->a, VIRTIO_SLICE_EVENT_QUIESCE);
+    world_abort(world, TERM);
+    g_assert_cmpuint(slice_port_quiesced(world->a.store, SLICE, TERM, 0, 0),
+                     ==, SLICE_RESP_STALE);
+    world_free(world);
+}
+
+static void test_abort_after_quiesce(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_abort(world, TERM);
+    world_await_discard(world);
+    world_move(world, &world->a, &world->b, TERM + 1);
+    world_free(world);
+}
+
+static void test_abort_before_the_image_is_whole(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_unplug(&world->a, TERM);
+    slice_port_image(world->a.store, SLICE, TERM, 0, IMAGE_BYTES, world->image,
+                     1000, false);
+    vm_deliver(&world->a, SLICE_PACKET_DIVERTED, "request", false);
+    world_abort(world, TERM);
+    g_assert_true(gate_has(&world->a, "put 3 request"));
+    g_assert_cmpint(gate_index(&world->a, "release"), >,
+                    gate_index(&world->a, "put 3 request"));
+    g_assert_cmpuint(slice_port_image(world->a.store, SLICE, TERM, 1000,
+                                      IMAGE_BYTES, world->image, 1000, false),
+                     ==, SLICE_RESP_STALE);
+    world_await_discard(world);
+    world_free(world);
+}
+
+static void test_abort_while_the_target_plugs(void)
+{
+    World *world = world_new();
+
+    world_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    world_abort(world, TERM);
+    world_await_discard(world);
+    vm_take_event(&world->b, VIRTIO_SLICE_EVENT_DISCARD);
+    g_assert_cmpuint(slice_port_plugged(world->b.store, SLICE, TERM, 0, 0), ==,
+                     SLICE_RESP_STALE);
+    world_free(world);
+}
+
+static void test_plugged_after_abort_is_discarded(void)
+{
+    World *world = world_new();
+
+    world_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    /* PLUGGED and ABORT cross. */
+    vm_plugged(&world->b, TERM);
+    world_abort(world, TERM);
+    world_await_discard(world);
+    vm_take_event(&world->b, VIRTIO_SLICE_EVENT_DISCARD);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_OWNER);
+    world_free(world);
+}
+
+static void test_abort_after_forgot_is_too_late(void)
+{
+    World *world = world_new();
+    Call call;
+
+    world_move(world, &world->a, &world->b, TERM);
+    call_begin(&call, &world->a, TERM, abort_co);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_FORGOTTEN);
+    call_begin(&call, &world->a, TERM + 1, abort_co);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_NOT_MINE);
+    g_assert_cmpint(slice_arrive_cancel(world->b.store, SLICE, TERM), ==,
+                    SLICE_ANSWER_IS_OWNER);
+    world_free(world);
+}
+
+static void test_cancelled_job_aborts(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    WITH_JOB_LOCK_GUARD() {
+        Job *job = job_get_locked(world->job_id);
+
+        job_ref_locked(job);
+        job_user_cancel_locked(job, true, &error_abort);
+        job_unref_locked(job);
+    }
+    world_resumed(&world->a, TERM);
+    world_free(world);
+}
+
+static void test_cancelled_target_returns_what_it_held(void)
+{
+    World *world = world_new();
+    Call call;
+
+    world_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    g_ptr_array_add(world->b.gate.held, g_strdup("held"));
+    g_assert_cmpint(slice_arrive_cancel(world->b.store, SLICE, TERM), ==,
+                    SLICE_ANSWER_OK);
+    vm_take_event(&world->b, VIRTIO_SLICE_EVENT_DISCARD);
+    call_begin(&call, &world->a, TERM, abort_co);
+    wait_until(gate_has(&world->a, "put 3 held"));
+    world_resumed(&world->a, TERM);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_RESUMED);
+    /* The switch is slow to follow. */
+    vm_deliver(&world->b, SLICE_PACKET_FORWARD, "later", false);
+    wait_until(gate_has(&world->a, "inject later"));
+    world_free(world);
+}
+
+/* ---- deadlines ---- */
+
+static void test_deadline_before_the_image_is_whole_resumes(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_begin(world, &world->a, &world->b, TERM, 1);
+    vm_take_event(&world->a, VIRTIO_SLICE_EVENT_QUIESCE);
+    world_resumed(&world->a, TERM);
+    g_assert_cmpuint(world->a.last_why, ==, WHY_DEADLINE);
+    world_free(world);
+}
+
+static void test_deadline_after_the_image_is_whole_waits(void)
+{
+    World *world = world_new();
+
+    world_to_sent(world, TERM);
+    slice_move_deadline(slice_table_find(world->a.store->table,
+                                         SLICE)->transfer);
+    g_assert_true(vm_has_step(&world->a, SLICE_STEP_FAILED));
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_SENT);
+    world_room(world, &world->b, TERM);
+    vm_plugged(&world->b, TERM);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    world_free(world);
+}
+
+/* ---- cuts ---- */
+
+static void test_cut_while_quiesced(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_cut(world);
+    wait_until(!world->a.store->n_conns);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_MOVING);
+    world_unplug(&world->a, TERM);
+    world_send(world, &world->a, TERM);
+    world_room(world, &world->b, TERM);
+    vm_plugged(&world->b, TERM);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    world_free(world);
+}
+
+static void test_cut_within_the_image(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_unplug(&world->a, TERM);
+    slice_port_image(world->a.store, SLICE, TERM, 0, IMAGE_BYTES, world->image,
+                     1000, false);
+    wait_until(slice_table_find(world->b.store->table,
+                                SLICE)->transfer->image);
+    world_cut(world);
+    wait_until(!world->a.store->n_conns);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_SENT);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_RESERVED);
+    slice_port_image(world->a.store, SLICE, TERM, 1000, IMAGE_BYTES,
+                     world->image + 1000, IMAGE_BYTES - 1000, true);
+    world_room(world, &world->b, TERM);
+    vm_plugged(&world->b, TERM);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    world_free(world);
+}
+
+static void test_cut_while_the_target_plugs(void)
+{
+    World *world = world_new();
+
+    world_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    world_cut(world);
+    wait_until(!world->b.store->n_conns);
+    /* Nobody hears it: it is said again. */
+    vm_plugged(&world->b, TERM);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_SENT);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_GONE);
+    world_free(world);
+}
+
+static void test_cut_when_plugged_was_said(void)
+{
+    World *world = world_new();
+
+    world_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    vm_plugged(&world->b, TERM);
+    world_cut(world);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_GONE);
+    world_free(world);
+}
+
+static void test_plugged_twice_is_forgotten_twice(void)
+{
+    World *world = world_new();
+
+    world_move(world, &world->a, &world->b, TERM);
+    slice_conn_send(world->b.store->incoming[0], SLICE_STREAM_PLUGGED, SLICE,
+                    TERM, NULL, 0);
+    /* What comes after it has been answered, so it has too. */
+    vm_deliver(&world->a, SLICE_PACKET_FORWARD, "late", false);
+    wait_until(gate_has(&world->b, "inject late"));
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_GONE);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_OWNER);
+    g_assert_false(vm_has_step(&world->b, SLICE_STEP_DISCARDED));
+    world_free(world);
+}
+
+/* ---- the source dies ---- */
+
+static void test_takeover_of_a_whole_image(void)
+{
+    World *world = world_new();
+    Call call;
+
+    world_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    vm_crash(&world->a);
+    call_begin(&call, &world->b, TERM, takeover_co);
+    g_assert_false(call.is_done);
+    vm_plugged(&world->b, TERM);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_IS_OWNER);
+    vm_take_event(&world->b, VIRTIO_SLICE_EVENT_OPEN);
+    world_free(world);
+}
+
+static void test_takeover_of_a_partial_image_discards(void)
+{
+    World *world = world_new();
+    Call call;
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_unplug(&world->a, TERM);
+    slice_port_image(world->a.store, SLICE, TERM, 0, IMAGE_BYTES, world->image,
+                     1000, false);
+    wait_until(slice_table_find(world->b.store->table,
+                                SLICE)->transfer->image);
+    vm_crash(&world->a);
+    call_begin(&call, &world->b, TERM, takeover_co);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_NOT_FOUND);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_GONE);
+    world_free(world);
+}
+
+static void test_takeover_of_a_plugged_one_opens(void)
+{
+    World *world = world_new();
+    Call call;
+
+    world_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    vm_crash(&world->a);
+    wait_until(!world->b.store->n_conns);
+    vm_plugged(&world->b, TERM);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_PLUGGED);
+    call_begin(&call, &world->b, TERM, takeover_co);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_IS_OWNER);
+    world_free(world);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *claim;
+        void (*run)(void);
+    } tests[] = {
+        { "abort-while-draining", test_abort_while_draining },
+        { "abort-after-quiesce", test_abort_after_quiesce },
+        { "abort-before-the-image-is-whole",
+          test_abort_before_the_image_is_whole },
+        { "abort-while-the-target-plugs", test_abort_while_the_target_plugs },
+        { "plugged-after-abort-is-discarded",
+          test_plugged_after_abort_is_discarded },
+        { "abort-after-forgot-is-too-late",
+          test_abort_after_forgot_is_too_late },
+        { "cancelled-job-aborts", test_cancelled_job_aborts },
+        { "cancelled-target-returns-what-it-held",
+          test_cancelled_target_returns_what_it_held },
+        { "deadline-before-the-image-is-whole-resumes",
+          test_deadline_before_the_image_is_whole_resumes },
+        { "deadline-after-the-image-is-whole-waits",
+          test_deadline_after_the_image_is_whole_waits },
+        { "cut-while-quiesced", test_cut_while_quiesced },
+        { "cut-within-the-image", test_cut_within_the_image },
+        { "cut-while-the-target-plugs", test_cut_while_the_target_plugs },
+        { "cut-when-plugged-was-said", test_cut_when_plugged_was_said },
+        { "plugged-twice-is-forgotten-twice",
+          test_plugged_twice_is_forgotten_twice },
+        { "takeover-of-a-whole-image", test_takeover_of_a_whole_image },
+        { "takeover-of-a-partial-image-discards",
+          test_takeover_of_a_partial_image_discards },
+        { "takeover-of-a-plugged-one-opens",
+          test_takeover_of_a_plugged_one_opens },
+    };
+
+    qemu_init_main_loop(&error_abort);
+    socket_init();
+    module_call_init(MODULE_INIT_QOM);
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
+        g_autofree char *path = g_strdup_printf("/slice/abort/%s",
+                                                tests[i].claim);
+
+        g_test_add_func(path, tests[i].run);
+    }
+    return g_test_run();
+}
