@@ -2,10 +2,10 @@
 /*
  * demo.c - PHP sessions move between two VMs while their clients click (slice-demo)
  *
- * usage: slice-demo [--out DIR] [--moves N] | --verify DIR
+ * usage: slice-demo [--out DIR] [--moves N] [--sessions KIND,...] | --verify DIR
  *
  *      slice-client ── cl1 ── br0 ─┬─ web1
- *      (8 sessions)       rules by │
+ *      ( sessions )       rules by │
  *                          sliced  └─ web2
  *
  *   1  two VMs boot, sliced takes the bridge, the client opens its sessions
@@ -36,10 +36,8 @@
 #define BOOT_TIMEOUT_MS 180000
 #define CLIENT_TIMEOUT_MS 60000
 
-static const char *const session_kinds[] = {
-    "slow", "slow", "slow", "large", "large", "click", "click", "idle",
-};
-#define N_SESSIONS G_N_ELEMENTS(session_kinds)
+#define DEFAULT_SESSIONS "slow,slow,slow,large,large,click,click,idle"
+#define SESSIONS_MAX 256
 
 typedef struct Session {
     const char *kind;
@@ -59,7 +57,9 @@ typedef struct Demo {
     GPid client_pid;
     FILE *to_client, *from_client;
     FILE *moves;
-    Session sessions[N_SESSIONS];
+    char **kinds;
+    Session sessions[SESSIONS_MAX];
+    unsigned int n_sessions;
     unsigned int n_ordered, n_moved;
     gint64 begun_us;
 } Demo;
@@ -119,7 +119,7 @@ static bool start_captures(Demo *demo, GError **error)
 /* The client says "open NUMBER KIND PORT" for each session. */
 static bool read_open_lines(Demo *demo, GError **error)
 {
-    for (size_t i = 0; i < N_SESSIONS; i++) {
+    for (unsigned int i = 0; i < demo->n_sessions; i++) {
         char line[128];
         unsigned int number, port;
 
@@ -129,7 +129,7 @@ static bool read_open_lines(Demo *demo, GError **error)
                         "the client could not open its sessions, see client.log in %s", demo->dir);
             return false;
         }
-        demo->sessions[i].kind = session_kinds[i];
+        demo->sessions[i].kind = demo->kinds[i];
         demo->sessions[i].port = port;
     }
     return true;
@@ -147,8 +147,8 @@ static bool start_client(Demo *demo, GError **error)
     for (size_t i = 0; i < G_N_ELEMENTS(head); i++) {
         g_ptr_array_add(argv, (char *)head[i]);
     }
-    for (size_t i = 0; i < N_SESSIONS; i++) {
-        g_ptr_array_add(argv, (char *)session_kinds[i]);
+    for (unsigned int i = 0; i < demo->n_sessions; i++) {
+        g_ptr_array_add(argv, (char *)demo->kinds[i]);
     }
     g_ptr_array_add(argv, NULL);
     demo->client_pid = lab_spawn_pipes(demo->lab, demo->client,
@@ -163,7 +163,7 @@ static bool start_client(Demo *demo, GError **error)
 
 static bool find_slices(Demo *demo, GError **error)
 {
-    for (size_t i = 0; i < N_SESSIONS; i++) {
+    for (unsigned int i = 0; i < demo->n_sessions; i++) {
         Session *session = &demo->sessions[i];
         g_autoptr(LabSlice) slice = lab_slice_find(demo->lab, session->port, error);
 
@@ -189,14 +189,14 @@ static bool bring_up(Demo *demo, GError **error)
         !lab_sliced_wait_ready(demo->lab, N_VMS, error)) {
         return false;
     }
-    say(demo, "they serve; opening %u sessions", (unsigned int)N_SESSIONS);
+    say(demo, "they serve; opening %u sessions", demo->n_sessions);
     if (!start_captures(demo, error) || !start_client(demo, error) || !find_slices(demo, error)) {
         return false;
     }
-    for (size_t i = 0; i < N_SESSIONS; i++) {
+    for (unsigned int i = 0; i < demo->n_sessions; i++) {
         const Session *session = &demo->sessions[i];
 
-        printf("           session %zu (%s, port %u) is slice %s on %s\n", i, session->kind,
+        printf("           session %u (%s, port %u) is slice %s on %s\n", i, session->kind,
                session->port, session->slice, session->vm);
     }
     return true;
@@ -244,7 +244,7 @@ static bool move_back_and_forth(Demo *demo, GError **error)
     while (demo->n_moved < demo->n_wanted && demo->n_ordered < 2 * demo->n_wanted) {
         unsigned int before = demo->n_moved;
 
-        if (!move_session(demo, next++ % N_SESSIONS, error)) {
+        if (!move_session(demo, next++ % demo->n_sessions, error)) {
             return false;
         }
         if (demo->n_moved != before && demo->n_moved % 10 == 0) {
@@ -262,7 +262,7 @@ static bool empty_and_destroy(Demo *demo, GError **error)
 
     say(demo, "moving what is left on %s away", victim);
     for (unsigned int tries = 0; tries < 3; tries++) {
-        for (unsigned int i = 0; i < N_SESSIONS; i++) {
+        for (unsigned int i = 0; i < demo->n_sessions; i++) {
             if (!strcmp(demo->sessions[i].vm, victim) && !move_session(demo, i, error)) {
                 return false;
             }
@@ -341,12 +341,13 @@ static int verify(const char *dir)
 
 int main(int argc, char **argv)
 {
-    g_autofree char *out = NULL, *check = NULL, *moves_path = NULL;
+    g_autofree char *out = NULL, *check = NULL, *moves_path = NULL, *sessions = NULL;
     g_autoptr(GError) error = NULL;
     int n_wanted = DEFAULT_MOVES;
     GOptionEntry entries[] = {
         { "out", 0, 0, G_OPTION_ARG_FILENAME, &out, "where the records go", "DIR" },
         { "moves", 0, 0, G_OPTION_ARG_INT, &n_wanted, "how many moves", "N" },
+        { "sessions", 0, 0, G_OPTION_ARG_STRING, &sessions, "click, slow, large, idle", "KIND,..." },
         { "verify", 0, 0, G_OPTION_ARG_FILENAME, &check, "judge earlier records", "DIR" },
         { NULL }
     };
@@ -364,6 +365,12 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     demo.n_wanted = n_wanted;
+    demo.kinds = g_strsplit(sessions ? sessions : DEFAULT_SESSIONS, ",", -1);
+    demo.n_sessions = g_strv_length(demo.kinds);
+    if (demo.n_sessions < 1 || demo.n_sessions > SESSIONS_MAX) {
+        fprintf(stderr, "slice-demo: 1 to %d sessions\n", SESSIONS_MAX);
+        return 2;
+    }
     demo.dir = out ? g_steal_pointer(&out) : default_dir();
     moves_path = g_build_filename(demo.dir, "moves.tsv", NULL);
     if (g_mkdir_with_parents(demo.dir, 0755) || !(demo.moves = fopen(moves_path, "we"))) {
@@ -376,6 +383,7 @@ int main(int argc, char **argv)
         keep_evidence(&demo);
     }
     lab_free(demo.lab);
+    g_strfreev(demo.kinds);
     if (!ok) {
         fprintf(stderr, "slice-demo: %s\nslice-demo: what was recorded is in %s\n", error->message,
                 demo.dir);
