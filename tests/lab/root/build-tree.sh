@@ -9,7 +9,7 @@
 #   fuzz    the fuzzers with clang and sanitizers into $SLICE_CACHE/build-fuzz
 set -euo pipefail
 
-options=(-Dovs_prefix="$SLICE_OVS" -Dqemu_prefix="$SLICE_QEMU")
+options=(--prefix=/usr -Dovs_prefix="$SLICE_OVS" -Dqemu_prefix="$SLICE_QEMU")
 build=$SLICE_BUILD
 programs=()    # none named: all
 export CC='ccache gcc'

@@ -10,7 +10,7 @@
 set -euo pipefail
 
 lab=$SLICE_BUILD/tests/lab/slice-lab
-export PATH=$SLICE_BUILD/orchestrator/cli:$SLICE_BUILD/tests/lab:$SLICE_QEMU/bin:$PATH
+export PATH=$SLICE_BUILD/orchestrator:$SLICE_BUILD/tests/lab:$SLICE_QEMU/bin:$PATH
 if [[ -x $lab ]]; then
 	"$lab" up
 else
