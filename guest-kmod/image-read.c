@@ -47,7 +47,7 @@ static bool slice_image_is_zero(const u8 *bytes, size_t n_bytes)
 
 static bool slice_image_is_name(const u8 *name)
 {
-	size_t bytes = strnlen(name, SLICE_LAYER_NAME_BYTES);
+	size_t bytes = strnlen((const char *)name, SLICE_LAYER_NAME_BYTES);
 
 	return bytes > 0 && bytes < SLICE_LAYER_NAME_BYTES &&
 	       slice_image_is_zero(name + bytes,
