@@ -128,6 +128,28 @@ int slice_tcp_sndbuf_max(struct net *net)
 		     min_t(u32, READ_ONCE(sysctl_wmem_max), INT_MAX / 2) * 2);
 }
 
+static int slice_tcp_check_ahead(struct net *net,
+				 const struct slice_image_reader *reader,
+				 u32 index, struct slice_tcp_record *ret_record)
+{
+	size_t bytes;
+
+	ret_record->ahead = slice_image_find(reader, SLICE_RECORD_TCP_AHEAD,
+					     index, 0, &ret_record->ahead_bytes);
+	if (!ret_record->ahead) {
+		ret_record->ahead_bytes = 0;
+		return 0;
+	}
+	if (slice_image_find(reader, SLICE_RECORD_TCP_AHEAD, index, 1, &bytes) ||
+	    le32_to_cpu(ret_record->tcp->state) != TCP_ESTABLISHED)
+		return -EPROTO;
+	if (ret_record->ahead_bytes / 2 > slice_tcp_rcvbuf_max(net))
+		return -ENOSPC;
+	return slice_tcp_ahead_check(ret_record->ahead, ret_record->ahead_bytes,
+				     le32_to_cpu(ret_record->tcp->rcv_nxt),
+				     SLICE_TCP_WINDOW_MAX);
+}
+
 int slice_tcp_check(struct net *net, const struct slice_image_reader *reader,
 		    u32 index, struct slice_tcp_record *ret_record)
 {
@@ -158,6 +180,9 @@ int slice_tcp_check(struct net *net, const struct slice_image_reader *reader,
 				    recv_bytes, &ret_record->recv);
 	if (ret)
 		return ret;
-	return slice_tcp_check_queue(reader, SLICE_RECORD_TCP_SEND, index,
-				     send_bytes, &ret_record->send);
+	ret = slice_tcp_check_queue(reader, SLICE_RECORD_TCP_SEND, index,
+				    send_bytes, &ret_record->send);
+	if (ret)
+		return ret;
+	return slice_tcp_check_ahead(net, reader, index, ret_record);
 }

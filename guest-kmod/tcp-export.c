@@ -9,9 +9,8 @@
  * may be allocated under a socket's lock (sendmsg() does), and the client
  * waits from the mute on, not from the lock on.
  *
- * What is not carried: out-of-order segments (the hypervisor's ring of recent
- * ingress has them, and the client still does), congestion control's private
- * state, a path MTU that was learnt.
+ * What is not carried: congestion control's private state, a path MTU that was
+ * learnt, options that nobody has asked for yet (docs/design/tcp.md).
  *
  * Above: tcp.c.  Below: mute.c, image.c.
  * Source: net/ipv4/tcp.c: tcp_disconnect(), tcp_recvmsg_locked().
@@ -257,8 +256,7 @@ static void slice_tcp_export_options(const struct sock *sk,
 		options |= SLICE_TCP_OPT_REUSEPORT;
 	if (sk->sk_family == AF_INET6)
 		options |= SLICE_TCP_OPT_MAPPED;
-	/* Also where out-of-order segments are left behind: the ACK tells the
-	 * client what is missing. */
+	/* Also where something is missing: the ACK says what. */
 	if (inet_csk_ack_scheduled(sk) || tp->rcv_nxt != tp->rcv_wup ||
 	    !RB_EMPTY_ROOT(&tp->out_of_order_queue))
 		options |= SLICE_TCP_OPT_ACK_PENDING;
@@ -308,6 +306,24 @@ static int slice_tcp_add_queue(struct sock *sk, struct slice_image *image,
 	return take(sk, to, &taken);
 }
 
+/* What the client may have had a SACK for: if it had to be sent again, the
+ * client would wait for its timer first.  A reader may skip it all the same. */
+static int slice_tcp_add_ahead(struct sock *sk, struct slice_image *image,
+			       u32 index)
+{
+	size_t bytes = slice_tcp_ahead_bytes(sk);
+	void *to;
+	int ret;
+
+	if (!bytes)
+		return 0;
+	ret = slice_image_reserve(image, SLICE_RECORD_TCP_AHEAD, 0, index,
+				  bytes, &to);
+	if (ret)
+		return ret;
+	return slice_tcp_ahead_copy(sk, to);
+}
+
 /* Under the socket's lock, which is in a state that can be exported. */
 static int slice_tcp_capture(struct sock *sk,
 			     const struct slice_image_flow *flow,
@@ -346,8 +362,11 @@ static int slice_tcp_capture(struct sock *sk,
 				  recv_bytes, slice_tcp_take_recv);
 	if (ret)
 		return ret;
-	return slice_tcp_add_queue(sk, image, SLICE_RECORD_TCP_SEND, index,
-				   send_bytes, slice_tcp_take_send);
+	ret = slice_tcp_add_queue(sk, image, SLICE_RECORD_TCP_SEND, index,
+				  send_bytes, slice_tcp_take_send);
+	if (ret)
+		return ret;
+	return slice_tcp_add_ahead(sk, image, index);
 }
 
 /**

@@ -331,6 +331,9 @@ static int slice_tcp_import_queues(struct sock *sk,
 	ret = slice_tcp_put(sk, record->recv, recv_bytes);
 	if (ret)
 		return ret;
+	ret = slice_tcp_ahead_put(sk, record->ahead, record->ahead_bytes);
+	if (ret)
+		return ret;
 	tp->repair_queue = TCP_SEND_QUEUE;
 	ret = slice_tcp_put(sk, record->send, sent_bytes);
 	if (ret)

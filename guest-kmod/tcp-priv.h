@@ -82,11 +82,15 @@ int slice_tcp_unplug(struct slice_capsule *capsule, struct slice_image *image,
  * @tcp: fields that are consistent with each other and within limits
  * @recv: tcp->recv_bytes bytes, or NULL
  * @send: tcp->send_bytes bytes, or NULL
+ * @ahead: runs of out-of-order input, @ahead_bytes of them, or NULL
+ * @ahead_bytes: with the runs' headers
  */
 struct slice_tcp_record {
 	const struct slice_image_tcp *tcp;
 	const void *recv;
 	const void *send;
+	const void *ahead;
+	size_t ahead_bytes;
 };
 
 /* -EPROTO. */
@@ -97,6 +101,17 @@ int slice_tcp_check(struct net *net, const struct slice_image_reader *reader,
 /* The largest buffers that sysctls let a socket have. */
 int slice_tcp_rcvbuf_max(struct net *net);
 int slice_tcp_sndbuf_max(struct net *net);
+
+/* ---- tcp-ahead.c ---- */
+/* Length of the record; 0: nothing is out of order. */
+size_t slice_tcp_ahead_bytes(const struct sock *sk);
+/* Fills it, under the same hold of the socket's lock: -EFAULT. */
+int slice_tcp_ahead_copy(const struct sock *sk, u8 *to);
+/* Runs that ascend from @rcv_nxt on, all within @window: -EPROTO. */
+int slice_tcp_ahead_check(const void *data, size_t bytes, u32 rcv_nxt,
+			  u32 window);
+/* Queues checked runs, under the socket's lock: -ENOMEM. */
+int slice_tcp_ahead_put(struct sock *sk, const void *data, size_t bytes);
 
 /* ---- tcp-import.c ---- */
 int slice_tcp_plug(struct slice_capsule *capsule,

@@ -91,6 +91,7 @@ enum slice_record_type {
 	SLICE_RECORD_TCP	= 18,	/* struct slice_image_tcp */
 	SLICE_RECORD_TCP_RECV	= 19,	/* unread bytes, from copied_seq */
 	SLICE_RECORD_TCP_SEND	= 20,	/* bytes from snd_una to write_seq */
+	SLICE_RECORD_TCP_AHEAD	= 21,	/* struct slice_image_tcp_ahead, ... */
 };
 
 /**
@@ -213,6 +214,17 @@ struct slice_image_tcp {
 	__u8 rsvd[6];
 	__le64 frozen_clock_ns;		/* age of the snapshot when the image was sealed */
 };
+/**
+ * struct slice_image_tcp_ahead - bytes that came out of order, maybe SACKed
+ * @seq: of the first; the runs of a record ascend and do not overlap, and begin
+ *       beyond rcv_nxt
+ * @bytes: that follow, padded with zeros to a multiple of 8
+ */
+struct slice_image_tcp_ahead {
+	__le32 seq;
+	__le32 bytes;
+};
+
 #define SLICE_TCP_OPT_TSTAMP	0x0001
 #define SLICE_TCP_OPT_SACK	0x0002
 #define SLICE_TCP_OPT_WSCALE	0x0004
