@@ -268,6 +268,8 @@ static void test_under_load(gconstpointer loss)
             }
         }
     }
+    /* Nothing that a SACK has told was taken back. */
+    g_assert_cmpuint(lab_counter(lab, LAB_CLIENT, "TCPSACKReneging"), ==, 0);
     /* On a slow machine a timer may fire too early, but nothing was lost: the
      * server had all that the client sent again. */
     if (!loss) {
@@ -544,6 +546,62 @@ static void test_discard_is_silent(void)
     lab_free(lab);
 }
 
+/* Where a layer stands above, it is handed the descriptor, and nobody else. */
+static void test_handle_is_given_once(void)
+{
+    Lab *lab = lab_new(AF_INET);
+    Conn *conn = lab_connect(lab);
+    struct slice_layer layer = {
+        .size = sizeof(layer), .flags = SLICE_LAYER_PASSIVE,
+        .name = "tcp-move-test", .version = 1, .rank = 100, .provider_fd = -1,
+    };
+    struct slice_register reg = { .size = sizeof(reg), .handle = 1 };
+    struct slice_dep dep = { .size = sizeof(dep) };
+    struct slice_capsule_op op = { .size = sizeof(op) };
+    Image image;
+
+    say(conn, 1000, 1000);
+    lab_finish(lab, conn);
+    g_assert_cmpint(ioctl(lab->slice, SLICE_IOC_LAYER, &layer), ==, 0);
+    g_assert_cmpint(ioctl(lab->slice, SLICE_IOC_REGISTER, &reg), ==, 0);
+    conn_id(lab, conn, &op.id);
+    dep.capsule = reg.id;
+    dep.needs = op.id;
+    g_assert_cmpint(ioctl(lab->slice, SLICE_IOC_SET_DEP, &dep), ==, 0);
+
+    g_assert_cmpint(lab_quiesce(lab, reg.id), ==, 0);
+    conn_hold(lab, conn);
+    g_assert_cmpint(lab_unplug(lab, reg.id, &image, NULL), ==, 0);
+    lab_forget_seen(lab);
+    conn_drop_descriptor(conn);
+    g_assert_cmpint(lab_end(lab, reg.id, SLICE_FINISH_FORGET), ==, 0);
+    g_assert_cmpint(lab_plug(lab, LAB_B, &image, NULL), ==, 0);
+    conn->host = LAB_B;
+    g_assert_cmpint(ioctl(lab->slice, SLICE_IOC_GET_HANDLE, &op), ==, 0);
+    conn->server.fd = op.handle;
+    g_assert_cmpint(ioctl(lab->slice, SLICE_IOC_GET_HANDLE, &op), ==, -1);
+    /* Taken, but frozen: what it says stays here. */
+    g_assert_cmpint(send(conn->server.fd, "\xa5", 1, MSG_DONTWAIT), <=, 1);
+    lab_settle(lab, 20);
+    g_assert_cmpuint(lab->seen.n_from_hosts, ==, 0);
+    g_assert_cmpint(lab_end(lab, reg.id, SLICE_FINISH_DISCARD), ==, 0);
+    conn_drop_descriptor(conn);
+    lab_settle(lab, 20);
+    g_assert_cmpuint(lab->seen.n_from_hosts, ==, 0);
+
+    g_assert_cmpint(lab_plug(lab, LAB_B, &image, NULL), ==, 0);
+    g_assert_cmpint(lab_end(lab, reg.id, SLICE_FINISH_OPEN), ==, 0);
+    g_assert_cmpint(ioctl(lab->slice, SLICE_IOC_GET_HANDLE, &op), ==, 0);
+    conn->server.fd = op.handle;
+    g_assert_cmpint(ioctl(conn->server.fd, FIONBIO, &(int){ 1 }), ==, 0);
+    conn_release(lab, conn, LAB_B);
+    say(conn, 5000, 5000);
+    lab_finish(lab, conn);
+    assert_silent(lab);
+    image_clear(&image);
+    lab_free(lab);
+}
+
 static void test_closing_does_not_move(void)
 {
     Lab *lab = lab_new(AF_INET);
@@ -603,6 +661,8 @@ int main(int argc, char **argv)
     g_test_add_func("/tcp/unplug/sleeper-wakes", test_sleeper_wakes);
     g_test_add_func("/tcp/mute/no-reset-afterwards", test_no_reset_afterwards);
     g_test_add_func("/tcp/plug/discard-is-silent", test_discard_is_silent);
+    g_test_add_func("/tcp/plug/handle-is-given-once",
+                    test_handle_is_given_once);
     g_test_add_func("/tcp/refusal/closing", test_closing_does_not_move);
     g_test_add_func("/tcp/refusal/urgent", test_urgent_does_not_move);
     return g_test_run();
