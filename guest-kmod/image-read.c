@@ -176,6 +176,7 @@ static bool slice_image_type_is_known(u16 type)
 	case SLICE_RECORD_TCP:
 	case SLICE_RECORD_TCP_RECV:
 	case SLICE_RECORD_TCP_SEND:
+	case SLICE_RECORD_TCP_AHEAD:
 		return true;
 	default:
 		return false;
