@@ -182,21 +182,22 @@ static bool bring_up(Demo *demo, GError **error)
     if (!demo->lab) {
         return false;
     }
-    say(demo, "booting %d VMs under %s", N_VMS, lab_acceleration(demo->lab));
+    say(demo, "booting %d VMs (%s)", N_VMS, strcmp(lab_acceleration(demo->lab), "kvm")
+        ? "TCG: no guest ran under KVM here; all times are upper bounds" : "KVM");
     demo->host = lab_host_new(demo->lab, "host1", error);
     if (!demo->host || !(demo->client = lab_client_new(demo->lab, 1, error)) ||
         !lab_sliced_start(demo->lab, demo->host, error) || !start_vms(demo, error) ||
         !lab_sliced_wait_ready(demo->lab, N_VMS, error)) {
         return false;
     }
-    say(demo, "they serve; opening %u sessions", demo->n_sessions);
+    say(demo, "web1 and web2 serve; a client opens %u sessions", demo->n_sessions);
     if (!start_captures(demo, error) || !start_client(demo, error) || !find_slices(demo, error)) {
         return false;
     }
     for (unsigned int i = 0; i < demo->n_sessions; i++) {
         const Session *session = &demo->sessions[i];
 
-        printf("           session %u (%s, port %u) is slice %s on %s\n", i, session->kind,
+        printf("            %2u  %-6s port %-6u slice %s on %s\n", i, session->kind,
                session->port, session->slice, session->vm);
     }
     return true;
@@ -240,7 +241,7 @@ static bool move_back_and_forth(Demo *demo, GError **error)
 {
     unsigned int next = 0;
 
-    say(demo, "moving slices back and forth, %u times", demo->n_wanted);
+    say(demo, "moving their slices back and forth, %u times, while they click", demo->n_wanted);
     while (demo->n_moved < demo->n_wanted && demo->n_ordered < 2 * demo->n_wanted) {
         unsigned int before = demo->n_moved;
 
@@ -248,7 +249,7 @@ static bool move_back_and_forth(Demo *demo, GError **error)
             return false;
         }
         if (demo->n_moved != before && demo->n_moved % 10 == 0) {
-            say(demo, "%u of %u moves", demo->n_moved, demo->n_wanted);
+            say(demo, "  %u of %u", demo->n_moved, demo->n_wanted);
         }
     }
     return true;
@@ -260,7 +261,7 @@ static bool empty_and_destroy(Demo *demo, GError **error)
     g_autofree char *victim = g_strdup(demo->sessions[0].vm);
     const char *argv[] = { "virsh", "-c", lab_host_uri(demo->host), "destroy", victim, NULL };
 
-    say(demo, "moving what is left on %s away", victim);
+    say(demo, "emptying %s: its last slices move away", victim);
     for (unsigned int tries = 0; tries < 3; tries++) {
         for (unsigned int i = 0; i < demo->n_sessions; i++) {
             if (!strcmp(demo->sessions[i].vm, victim) && !move_session(demo, i, error)) {
@@ -283,7 +284,7 @@ static bool finish_client(Demo *demo, GError **error)
 {
     char line[128] = "";
 
-    say(demo, "%d more requests of each session", N_TAIL);
+    say(demo, "every session now has to answer %d more requests", N_TAIL);
     fprintf(demo->to_client, "tail %d\n", N_TAIL);
     fflush(demo->to_client);
     if (!fgets(line, sizeof(line), demo->from_client)) {

@@ -192,6 +192,9 @@ bool lab_vm_run(LabVm *vm, const char *const *argv, const char *input,
 /** lab_vm_shell: lab_vm_run of `sh -c`; returns the output. */
 char *lab_vm_shell(LabVm *vm, const char *script, GError **error);
 
+/** lab_vm_agent: one line of JSON to slice-agent; returns the answer's line. */
+char *lab_vm_agent(LabVm *vm, const char *request, GError **error);
+
 /* ---- QMP (qmp.c) ---- */
 
 LabQmp *lab_qmp_new(const char *path, unsigned int timeout_ms, GError **error);

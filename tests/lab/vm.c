@@ -5,7 +5,9 @@
  * A suite boots its VMs once and saves them; each test restores them, which
  * takes a quarter of the time and starts from the same state.
  */
-#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -239,4 +241,37 @@ char *lab_vm_shell(LabVm *vm, const char *script, GError **error)
 
     lab_vm_run(vm, argv, NULL, LAB_TIMEOUT_MS, &output, NULL, error);
     return output;
+}
+
+char *lab_vm_agent(LabVm *vm, const char *request, GError **error)
+{
+    gint64 deadline = lab_deadline(LAB_TIMEOUT_MS);
+    int fd = lab_connect_unix(vm->agent_socket, deadline, error);
+    g_autofree char *line = g_strdup_printf("%s\n", request);
+    g_autoptr(GString) answer = g_string_new("");
+    bool ok = fd >= 0;
+
+    if (ok && send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line)) {
+        g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "VM %s: its agent's channel is closed",
+                    vm->name);
+        ok = false;
+    }
+    while (ok && !strchr(answer->str, '\n')) {
+        char data[4096];
+        ssize_t n = lab_poll(fd, POLLIN, deadline, "the agent", error) ? recv(fd, data, sizeof(data), 0)
+                                                                     : -1;
+
+        if (n > 0) {
+            g_string_append_len(answer, data, n);
+        } else {
+            ok = false;
+        }
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (!ok && error && !*error) {
+        g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "VM %s: its agent hung up", vm->name);
+    }
+    return ok ? g_string_free(g_steal_pointer(&answer), FALSE) : NULL;
 }

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test-wire.c - the judge of captures finds what it must, and only that
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "wire.h"
+
+#define CLIENT 40000
+#define MS 1000000LL
+
+static Wire *wire_of(const WirePacket *packets, size_t n)
+{
+    Wire *wire = wire_new();
+
+    g_array_append_vals(wire->packets, packets, n);
+    return wire;
+}
+
+/* From the server at @ms: @bytes of payload from @seq on. */
+static WirePacket data(int64_t ms, uint32_t seq, uint32_t bytes)
+{
+    return (WirePacket){ .time_ns = ms * MS, .source_port = 80, .destination_port = CLIENT,
+                         .seq = seq, .bytes = bytes, .flags = WIRE_ACK };
+}
+
+static WireVerdict judge(const WirePacket *packets, size_t n)
+{
+    g_autoptr(Wire) wire = wire_of(packets, n);
+    WireVerdict verdict;
+
+    wire_judge(wire, CLIENT, true, true, 0, INT64_MAX, &verdict);
+    return verdict;
+}
+
+static void test_clean(void)
+{
+    WirePacket packets[] = { data(1, 100, 50), data(2, 150, 50), data(900, 200, 50) };
+    WireVerdict verdict = judge(packets, G_N_ELEMENTS(packets));
+
+    g_assert_cmpuint(verdict.n_repeated, ==, 0);
+    g_assert_cmpuint(verdict.n_timeouts, ==, 0);
+    g_assert_cmpuint(verdict.n_bytes, ==, 150);
+}
+
+static void test_timeout(void)
+{
+    WirePacket packets[] = { data(1, 100, 50), data(201, 100, 50) };
+    WireVerdict verdict = judge(packets, G_N_ELEMENTS(packets));
+
+    g_assert_cmpuint(verdict.n_repeated, ==, 1);
+    g_assert_cmpuint(verdict.n_timeouts, ==, 1);
+}
+
+static void test_fast(void)
+{
+    WirePacket packets[] = { data(1, 100, 50), data(2, 150, 50), data(20, 100, 50) };
+    WireVerdict verdict = judge(packets, G_N_ELEMENTS(packets));
+
+    g_assert_cmpuint(verdict.n_repeated, ==, 1);
+    g_assert_cmpuint(verdict.n_timeouts, ==, 0);
+}
+
+static void test_wraps(void)
+{
+    WirePacket packets[] = { data(1, 0xffffffe0, 64), data(2, 32, 64), data(3, 96, 64) };
+    WireVerdict verdict = judge(packets, G_N_ELEMENTS(packets));
+
+    g_assert_cmpuint(verdict.n_repeated, ==, 0);
+}
+
+static void test_flags(void)
+{
+    WirePacket packets[] = { data(1, 1, 0), data(2, 1, 0), data(3, 1, 0), data(4, 1, 0) };
+    WireVerdict verdict;
+
+    packets[0].flags = WIRE_RST;
+    packets[1].flags = WIRE_FIN | WIRE_ACK;
+    packets[2].flags = WIRE_SYN;
+    packets[3].flags = WIRE_RST;
+    packets[3].destination_port = CLIENT + 1;           /* somebody else's */
+    verdict = judge(packets, G_N_ELEMENTS(packets));
+    g_assert_cmpuint(verdict.n_rst, ==, 1);
+    g_assert_cmpuint(verdict.n_fin, ==, 1);
+    g_assert_cmpuint(verdict.n_syn, ==, 1);
+}
+
+static void test_owners(void)
+{
+    WirePacket packets[] = { data(1, 1, 9), data(2, 10, 9), data(3, 19, 9), data(4, 28, 9) };
+    WireVerdict verdict;
+
+    packets[1].place = packets[2].place = 1;
+    verdict = judge(packets, G_N_ELEMENTS(packets));
+    g_assert_cmpuint(verdict.n_owners, ==, 3);
+}
+
+/* A file of one frame, whole or cut at every length: never more than one packet. */
+static void test_cut_files(void)
+{
+    static const uint8_t file[] = {
+        0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 128, 0, 0, 0, 1, 0, 0, 0,
+        5, 0, 0, 0, 7, 0, 0, 0, 54, 0, 0, 0, 64, 0, 0, 0,
+        2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0,
+        0x45, 0, 0, 50, 0, 0, 0, 0, 64, 6, 0, 0, 10, 77, 0, 10, 10, 77, 0, 101,
+        0, 80, 0x9c, 0x40, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x18, 0, 0, 0, 0, 0, 0,
+    };
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("test-wire-XXXXXX", &path, NULL);
+
+    close(fd);
+    for (size_t bytes = 0; bytes <= sizeof(file); bytes++) {
+        g_autoptr(Wire) wire = wire_new();
+        bool read;
+
+        g_file_set_contents(path, (const char *)file, bytes, NULL);
+        read = wire_read(wire, path, 0, NULL);
+        g_assert_true(read == (bytes >= 24));
+        g_assert_cmpuint(wire->packets->len, ==, bytes == sizeof(file));
+        g_assert_true(wire->truncated == (bytes > 24 && bytes < sizeof(file)));
+        if (wire->packets->len) {
+            const WirePacket *packet = &g_array_index(wire->packets, WirePacket, 0);
+
+            g_assert_cmpint(packet->time_ns, ==, 5000007000);
+            g_assert_cmpuint(packet->bytes, ==, 10);
+            g_assert_cmpuint(packet->destination_port, ==, CLIENT);
+        }
+    }
+    remove(path);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/wire/a-clean-connection-has-no-repetition", test_clean);
+    g_test_add_func("/wire/an-old-repetition-is-a-time-out", test_timeout);
+    g_test_add_func("/wire/a-young-repetition-is-none", test_fast);
+    g_test_add_func("/wire/sequence-numbers-wrap", test_wraps);
+    g_test_add_func("/wire/flags-are-counted-for-one-connection", test_flags);
+    g_test_add_func("/wire/changes-of-the-server's-place-are-seen", test_owners);
+    g_test_add_func("/wire/files-cut-anywhere-are-read-in-bounds", test_cut_files);
+    return g_test_run();
+}
