@@ -64,6 +64,9 @@ void lab_isolate(void)
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
             continue;
         }
+        if (WIFSIGNALED(status)) {
+            g_printerr("lab: the program was killed by signal %d\n", WTERMSIG(status));
+        }
         _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);

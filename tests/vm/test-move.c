@@ -46,10 +46,38 @@ static gpointer move_thread(gpointer opaque)
     return NULL;
 }
 
+static void receive(HttpConnection *http, uint64_t *counter, HttpResponse *ret_response)
+{
+    g_autoptr(GError) error = NULL;
+
+    http_receive(http, TEST_TIMEOUT_MS, ret_response, &error);
+    g_assert_no_error(error);
+    http_check_page(ret_response, counter, &error);
+    g_assert_no_error(error);
+}
+
+/* Until the source says that nobody works on the slice any more. */
+static void wait_quiesced(LabVm *vm)
+{
+    g_autoptr(GError) error = NULL;
+    LabQmp *qmp = lab_vm_qmp(vm, &error);
+    bool quiesced = false;
+
+    g_assert_no_error(error);
+    while (!quiesced) {
+        g_autoptr(JsonObject) event = lab_qmp_wait_event(qmp, "SLICE_MOVE", TEST_TIMEOUT_MS,
+                                                         &error);
+
+        g_assert_no_error(error);
+        quiesced = !strcmp(json_object_get_string_member(
+                               json_object_get_object_member(event, "data"), "step"), "quiesced");
+    }
+}
+
 /*
- * The first request is being served (half of its answer is here) when the move
- * begins; the second arrives meanwhile and must not be started at the source:
- * it waits unread in the kernel and is answered by the target.
+ * The request arrives when the slice is frozen and still plugged at the source
+ * (or just not any more): it must not be started there.  It waits unread, goes
+ * along, and is answered by the target.
  */
 static void test_unread_input(Cluster *cluster)
 {
@@ -57,6 +85,37 @@ static void test_unread_input(Cluster *cluster)
     g_autoptr(GError) error = NULL;
     uint64_t counter = 0;
     g_autofree char *before = cluster_get_vm(http, &counter);
+    g_autoptr(LabSlice) slice = cluster_slice(cluster, http);
+    LabQmp *qmp = lab_vm_qmp(cluster_vm(cluster, before), &error);
+    Mover mover = { cluster, slice };
+    HttpResponse response;
+    GThread *thread;
+
+    g_assert_nonnull(qmp);      /* connected, so that no event is missed */
+    cluster_judge(cluster, http);
+    thread = g_thread_new("mover", move_thread, &mover);
+    wait_quiesced(cluster_vm(cluster, before));
+    http_send(http, "/count.php", &error);
+    g_assert_no_error(error);
+    receive(http, &counter, &response);
+    g_thread_join(thread);
+    g_assert_cmpstr(http_response_header(&response, "x-vm"), ==,
+                    lab_vm_name(cluster_other(cluster, before)));
+    cluster_finish(cluster);
+    http_response_clear(&response);
+}
+
+/*
+ * The first request is being served (half of its answer is here) when the move
+ * begins, the second arrives meanwhile: the move waits for the boundary, both
+ * are answered once and in order.
+ */
+static void test_behind_one_in_flight(Cluster *cluster)
+{
+    g_autoptr(HttpConnection) http = cluster_connect(cluster, 0);
+    g_autoptr(GError) error = NULL;
+    uint64_t counter = 0;
+    g_autofree char *before = cluster_get_vm(http, &counter), *after = NULL;
     g_autoptr(LabSlice) slice = cluster_slice(cluster, http);
     Mover mover = { cluster, slice };
     HttpResponse first, second;
@@ -70,18 +129,12 @@ static void test_unread_input(Cluster *cluster)
     thread = g_thread_new("mover", move_thread, &mover);
     http_send(http, "/count.php", &error);
     g_assert_no_error(error);
-    http_receive(http, TEST_TIMEOUT_MS, &first, &error);
-    g_assert_no_error(error);
-    http_check_page(&first, &counter, &error);
-    g_assert_no_error(error);
-    g_assert_cmpstr(http_response_header(&first, "x-vm"), ==, before);
-    http_receive(http, TEST_TIMEOUT_MS, &second, &error);
-    g_assert_no_error(error);
-    http_check_page(&second, &counter, &error);
-    g_assert_no_error(error);
+    receive(http, &counter, &first);
+    receive(http, &counter, &second);
     g_thread_join(thread);
-    g_assert_cmpstr(http_response_header(&second, "x-vm"), ==,
-                    lab_vm_name(cluster_other(cluster, before)));
+    g_assert_cmpstr(http_response_header(&first, "x-vm"), ==, before);
+    after = cluster_get_vm(http, &counter);
+    g_assert_cmpstr(after, ==, lab_vm_name(cluster_other(cluster, before)));
     cluster_finish(cluster);
     http_response_clear(&first);
     http_response_clear(&second);
@@ -201,6 +254,8 @@ static void add_tests(void)
 {
     cluster_add("/vm/move/an-idle-connection-moves-there-and-back", test_idle);
     cluster_add("/vm/move/unread-input-is-answered-by-the-target", test_unread_input);
+    cluster_add("/vm/move/a-request-behind-one-in-flight-is-answered-once",
+                test_behind_one_in_flight);
     cluster_add("/vm/move/unsent-and-unacknowledged-output-arrives-whole", test_unsent_output);
     cluster_add("/vm/move/a-hundred-moves-under-load-lose-nothing", test_load);
 }
