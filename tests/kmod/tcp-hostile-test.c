@@ -6,7 +6,6 @@
  * output, spoils it with a checksum that fits, and in the end plugs the good
  * one: nothing of the attempts may be in its way, or in anybody else's.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>

@@ -4,7 +4,6 @@
  *
  * Hosts, the switch and the peers; what moves a connection is in tcp-steps.c.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -61,11 +60,10 @@ static void lab_ifreq(struct ifreq *req, const char *name)
 
 static void lab_set_address(struct sockaddr *address, const char *text)
 {
-    struct sockaddr_in *in = (struct sockaddr_in *)address;
+    struct sockaddr_in in = { .sin_family = AF_INET };
 
-    memset(in, 0, sizeof(*in));
-    in->sin_family = AF_INET;
-    g_assert_cmpint(inet_pton(AF_INET, text, &in->sin_addr), ==, 1);
+    g_assert_cmpint(inet_pton(AF_INET, text, &in.sin_addr), ==, 1);
+    memcpy(address, &in, sizeof(in));
 }
 
 /* In the new namespace: a tap with its address, up; returns its other end. */

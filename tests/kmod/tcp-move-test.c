@@ -6,7 +6,6 @@
  * servers know nothing of slices: a connection arrives in the accept queue of
  * the other host's marked listener.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>

@@ -6,7 +6,6 @@
  * one before it can arrive at the other. What an abort needs is tested by
  * resuming.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
