@@ -52,7 +52,9 @@ static void setup(Fixture *f, gconstpointer unused)
 
 static void spoil_again(Fixture *f)
 {
-    memcpy(f->copy.data, f->image.data, f->image.bytes);
+    g_free(f->copy.data);
+    f->copy.data = g_memdup2(f->image.data, f->image.bytes);
+    f->copy.bytes = f->image.bytes;
 }
 
 static void teardown(Fixture *f, gconstpointer unused)
@@ -142,13 +144,14 @@ static void test_contradictions(Fixture *f, gconstpointer unused)
 /* Any bytes at all in the connection's record: refused or discarded. */
 static void test_any_bytes(Fixture *f, gconstpointer unused)
 {
-    guint8 *record = (guint8 *)image_tcp(&f->copy);
     guint round, n_plugged = 0;
+    guint8 *record;
 
     for (round = 0; round < HOSTILE_ROUNDS; round++) {
         int changes = g_test_rand_int_range(1, 4);
 
         spoil_again(f);
+        record = (guint8 *)image_tcp(&f->copy);
         while (changes--) {
             guint at = g_test_rand_int_range(sizeof(struct slice_image_flow),
                                     sizeof(struct slice_image_tcp));
@@ -168,6 +171,45 @@ static void test_any_bytes(Fixture *f, gconstpointer unused)
     g_test_message("%u of %u were plugged and discarded", n_plugged, round);
     lab_settle(f->lab, 20);
     g_assert_cmpuint(f->lab->seen.n_from_hosts, ==, 0);
+}
+
+/* Two runs of input that came early: (offset from rcv_nxt, length) each. */
+static void test_early_input(Fixture *f, gconstpointer unused)
+{
+    static const struct {
+        guint32 at[2], bytes[2];
+        int ret;
+    } cases[] = {
+        { { 10, 20 }, { 8, 8 }, 0 },
+        { { 10, 18 }, { 8, 8 }, 0 },
+        { { 0, 20 }, { 8, 8 }, EPROTO },
+        { { 10, 17 }, { 8, 8 }, EPROTO },
+        { { 30, 10 }, { 8, 8 }, EPROTO },
+        { { 10, 20 }, { 0, 8 }, EPROTO },
+        { { 10, 20 }, { 8, 9 }, EPROTO },
+        { { 10, 20 }, { ~0u, 8 }, EPROTO },
+        { { 10, ~0u }, { 8, 8 }, EPROTO },
+        { { 10, 1u << 30 }, { 8, 8 }, EPROTO },
+    };
+    guint32 rcv_nxt = GUINT32_FROM_LE(image_tcp(&f->image)->rcv_nxt);
+    guint32 runs[8] = { 0 };
+    guint i, run;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_test_message("case %u", i);
+        for (run = 0; run < 2; run++) {
+            runs[run * 4] = GUINT32_TO_LE(rcv_nxt + cases[i].at[run]);
+            runs[run * 4 + 1] = GUINT32_TO_LE(cases[i].bytes[run]);
+        }
+        spoil_again(f);
+        image_add_ahead(&f->copy, runs, sizeof(runs));
+        g_assert_cmpint(lab_plug(f->lab, LAB_B, &f->copy, NULL), ==,
+                        cases[i].ret);
+        if (!cases[i].ret) {
+            g_assert_cmpint(lab_end(f->lab, f->copy.slice,
+                                    SLICE_FINISH_DISCARD), ==, 0);
+        }
+    }
 }
 
 /* Odd but possible values may open and run: they harm only themselves. */
@@ -245,6 +287,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     ADD_TEST("/tcp/hostile/contradictions-are-refused", test_contradictions);
     ADD_TEST("/tcp/hostile/any-bytes", test_any_bytes);
+    ADD_TEST("/tcp/hostile/early-input", test_early_input);
     ADD_TEST("/tcp/hostile/odd-values-harm-nobody", test_odd_values_run);
     ADD_TEST("/tcp/hostile/not-our-address", test_not_our_address);
     ADD_TEST("/tcp/hostile/tuple-in-use", test_tuple_in_use);

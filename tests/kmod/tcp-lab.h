@@ -163,5 +163,7 @@ void conn_move(Lab *lab, Conn *conn, int host);
 struct slice_image_tcp *image_tcp(const Image *image);
 /* Makes the checksum fit again. */
 void image_seal(Image *image);
+/* Adds a record of out-of-order input and seals. */
+void image_add_ahead(Image *image, const void *runs, gsize bytes);
 
 #endif

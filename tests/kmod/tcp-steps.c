@@ -185,6 +185,31 @@ static guint32 image_crc32c(const guint8 *data, gsize bytes)
     return ~crc;
 }
 
+void image_add_ahead(Image *image, const void *runs, gsize bytes)
+{
+    gsize end = image_record(image, SLICE_RECORD_END) - image->data;
+    gsize added = sizeof(struct slice_image_record) + bytes;
+    struct slice_image_record record = {
+        .type = GUINT16_TO_LE(SLICE_RECORD_TCP_AHEAD),
+        .flags = GUINT16_TO_LE(SLICE_RECORD_MUST),
+        .bytes = GUINT64_TO_LE(bytes),
+    };
+    struct slice_image_header *header;
+
+    g_assert_cmpuint(bytes % 8, ==, 0);
+    /* Of the same capsule as the TCP record. */
+    record.index = ((struct slice_image_record *)
+                    image_record(image, SLICE_RECORD_TCP))->index;
+    image->data = g_realloc(image->data, image->bytes + added);
+    memmove(image->data + end + added, image->data + end, image->bytes - end);
+    memcpy(image->data + end, &record, sizeof(record));
+    memcpy(image->data + end + sizeof(record), runs, bytes);
+    image->bytes += added;
+    header = (void *)image->data;
+    header->total_bytes = GUINT64_TO_LE(image->bytes);
+    image_seal(image);
+}
+
 void image_seal(Image *image)
 {
     guint8 *end = image_record(image, SLICE_RECORD_END);
