@@ -7,6 +7,7 @@
  * resuming.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -198,8 +199,8 @@ void image_add_ahead(Image *image, const void *runs, gsize bytes)
 
     g_assert_cmpuint(bytes % 8, ==, 0);
     /* Of the same capsule as the TCP record. */
-    record.index = ((struct slice_image_record *)
-                    image_record(image, SLICE_RECORD_TCP))->index;
+    memcpy(&record.index, image_record(image, SLICE_RECORD_TCP) +
+           offsetof(struct slice_image_record, index), sizeof(record.index));
     image->data = g_realloc(image->data, image->bytes + added);
     memmove(image->data + end + added, image->data + end, image->bytes - end);
     memcpy(image->data + end, &record, sizeof(record));
