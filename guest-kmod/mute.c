@@ -346,12 +346,6 @@ int slice_mute_add(struct net *net, const struct slice_image_flow *flow)
 	return ret;
 }
 
-void slice_mute_fence(void)
-{
-	/* Reception runs under RCU from the hooks to the socket. */
-	synchronize_rcu_expedited();
-}
-
 /* Packets as they were on the wire: what GRO has joined is cut again. */
 static void slice_mute_as_on_wire(struct sk_buff_head *caught)
 {

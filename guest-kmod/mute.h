@@ -57,8 +57,8 @@ void slice_mute_exit(void);
 /* 0 (also when it exists), -ENOMEM, -ENOSPC, -EAFNOSUPPORT (not IPv4).  May
  * sleep, as all below except the last two. */
 int slice_mute_add(struct net *net, const struct slice_image_flow *flow);
-/* Waits until every packet that has passed the hooks before slice_mute_add()
- * has reached its socket, or its backlog. */
+/* Waits until every packet that the NIC had received before slice_mute_add()
+ * has reached its socket, or its backlog, or was caught.  May sleep. */
 void slice_mute_fence(void);
 /* Moves what was caught so far to @ret_caught, oldest first (each skb->data at
  * its IP header, one packet as on the wire, checksum valid), and makes the mute
