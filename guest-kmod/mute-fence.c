@@ -36,10 +36,21 @@ static void slice_mute_fence_pass(struct tasklet_struct *tasklet)
 		complete(&slice_mute_fence_passed);
 }
 
-static DEFINE_PER_CPU(struct tasklet_struct, slice_mute_fence_tasklet) = {
-	.callback = slice_mute_fence_pass,
-	.use_callback = true,
-};
+/* A module's per-CPU data can hold no address from the start: no relocation. */
+static DEFINE_PER_CPU(struct tasklet_struct, slice_mute_fence_tasklet);
+static bool slice_mute_fence_is_set_up;
+
+static void slice_mute_fence_set_up(void)
+{
+	int cpu;
+
+	if (slice_mute_fence_is_set_up)
+		return;
+	for_each_possible_cpu(cpu)
+		tasklet_setup(per_cpu_ptr(&slice_mute_fence_tasklet, cpu),
+			      slice_mute_fence_pass);
+	slice_mute_fence_is_set_up = true;
+}
 
 static void slice_mute_fence_ask(void *unused)
 {
@@ -59,6 +70,7 @@ static void slice_mute_fence_round(void)
 void slice_mute_fence(void)
 {
 	mutex_lock(&slice_mute_fence_lock);
+	slice_mute_fence_set_up();
 	slice_mute_fence_round();
 	slice_mute_fence_round();
 	mutex_unlock(&slice_mute_fence_lock);

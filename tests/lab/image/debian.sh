@@ -38,7 +38,7 @@ while read -r release; do
 done <"$kernels/versions"
 cp /usr/bin/busybox "$out.kernels/busybox"
 
-rm -rf "$tree"/boot/* "$tree"/var/cache/apt/* "$tree"/var/lib/apt/lists/* "$tree"/var/log/*.log
+rm -rf "${tree:?}"/boot/* "${tree:?}"/var/cache/apt/* "${tree:?}"/var/lib/apt/lists/* "${tree:?}"/var/log/*.log
 mkfs.erofs --quiet -zlz4 "$out.erofs.new" "$tree"
 mv "$out.erofs.new" "$out.erofs"
 rm -rf "$tree"

@@ -51,6 +51,7 @@ configure() {
 
 # our_tests - ninja's targets for the tests that the overlay brings
 our_tests() {
+	ninja -C "$build" build.ninja >&2
 	ninja -C "$build" -t targets all |
 		sed -n 's,^\(tests/\(qtest\|unit\)/[a-z0-9-]*slice[a-z0-9-]*\): .*,\1,p'
 }
