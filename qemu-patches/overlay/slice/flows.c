@@ -93,7 +93,7 @@ void slice_gate_take(SliceStore *store, SliceEntry *entry, uint32_t origin,
                      const uint8_t *data, size_t bytes)
 {
     bool is_caught = origin == SLICE_PACKET_CAUGHT;
-    bool is_held = entry->state != SLICE_STATE_OWNER || entry->resuming;
+    bool is_held = !slice_entry_runs_here(entry) || entry->resuming;
     SliceFlow flow;
     bool is_syn;
 
@@ -113,6 +113,10 @@ void slice_gate_take(SliceStore *store, SliceEntry *entry, uint32_t origin,
                                       NULL)) {
             store->gate_ops->put(store->gate, &flow, origin, data, bytes);
             store->gate_ops->release(store->gate, &flow);
+        }
+        if (entry->state == SLICE_STATE_MOVING) {
+            store->gate_ops->set_mode(store->gate, &flow, SLICE_GATE_WATCH,
+                                      NULL);
         }
     } else {
         store->gate_ops->inject(store->gate, &flow, data, bytes);

@@ -218,6 +218,10 @@ uint32_t slice_port_gone(SliceStore *store, SliceId slice)
     }
     if (entry->state == SLICE_STATE_MOVING) {
         slice_move_ended(store, entry);
+    } else if (entry->fenced) {
+        /* Its last words are held, until it is known whose it is. */
+        entry->ended = true;
+        return SLICE_RESP_OK;
     } else if (is_moving(entry)) {
         return SLICE_RESP_STALE;
     }

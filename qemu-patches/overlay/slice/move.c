@@ -72,7 +72,14 @@ static void die(SliceStore *store, SliceEntry *entry, uint32_t why)
         slice_job_item_done(entry->transfer, false);
     }
     slice_transfer_free(entry->transfer);
-    slice_gate_remove(store, entry);
+    if (entry->fenced) {
+        /* Perhaps it is another VM's: nothing of it is heard from here. */
+        entry->fenced = false;
+        slice_gate_give_back(store, entry);
+        slice_gate_set(store, entry, SLICE_GATE_FORWARD, NULL);
+    } else {
+        slice_gate_remove(store, entry);
+    }
     slice_table_kill(store->table, entry);
     slice_event_changed(store, entry, true);
 }
@@ -597,7 +604,7 @@ static void take_return(SliceStore *store, SliceId id, uint64_t term,
         /* A copy: the guest has had it. */
         return;
     }
-    if (entry && entry->term >= term && entry->state == SLICE_STATE_OWNER) {
+    if (entry && entry->term >= term && slice_entry_runs_here(entry)) {
         slice_gate_take(store, entry, packet->origin, data, packet->bytes);
     } else if (is_forward && entry->transfer &&
                (entry->state == SLICE_STATE_SENT ||

@@ -228,7 +228,7 @@ bool slice_table_set_flows(SliceTable *table, SliceEntry *entry,
         other = slice_table_find_flow(table, &flows[i]);
         if (other && other != entry && !slice_entry_is_tombstone(other) &&
             (other->state != SLICE_STATE_OWNER || other->resuming ||
-             entry->state != SLICE_STATE_OWNER)) {
+             other->fenced || entry->state != SLICE_STATE_OWNER)) {
             return false;
         }
     }

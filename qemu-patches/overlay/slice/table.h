@@ -48,6 +48,7 @@ typedef struct SliceTable SliceTable;
  * @resuming: OWNER by decision, but the guest has not yet plugged its kept
  *     image again
  * @fenced: OWNER out of a restored VM, not confirmed yet
+ * @ended: @fenced, and the guest has ended it since
  * @peer: name of the VM it goes to, went to or comes from; or NULL
  * @flows: its connections, also in the table's index (where another entry has
  *     not taken them over)
@@ -62,6 +63,7 @@ typedef struct SliceEntry {
     uint64_t term;
     bool resuming;
     bool fenced;
+    bool ended;
     char *peer;
     SliceFlow *flows;
     uint32_t n_flows;
@@ -194,6 +196,13 @@ void slice_table_drop_flow(SliceTable *table, const SliceFlow *flow);
 static inline bool slice_entry_is_tombstone(const SliceEntry *entry)
 {
     return entry->state == SLICE_STATE_GONE || entry->state == SLICE_STATE_DEAD;
+}
+
+/** Does the guest have it, with its flows open? */
+static inline bool slice_entry_runs_here(const SliceEntry *entry)
+{
+    return entry->state == SLICE_STATE_OWNER ||
+           entry->state == SLICE_STATE_MOVING;
 }
 
 #endif /* SLICE_TABLE_H */

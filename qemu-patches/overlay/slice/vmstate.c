@@ -66,8 +66,15 @@ static bool entries_fit(void *opaque, int version_id)
 {
     SliceSaved *saved = opaque;
 
-    return saved->n_entries >= 0 && saved->n_entries <= ENTRIES_MAX &&
-           saved->n_layers <= SLICE_LAYERS_MAX;
+    if (saved->n_entries < 0 || saved->n_entries > ENTRIES_MAX ||
+        saved->n_layers > SLICE_LAYERS_MAX) {
+        return false;
+    }
+    if (!saved->entries) {
+        /* Loading: zeroed, since an entry without flows gets no pointer. */
+        saved->entries = g_new0(SavedEntry, saved->n_entries);
+    }
+    return true;
 }
 
 static const VMStateDescription vmstate_layer = {
@@ -239,7 +246,7 @@ static int store_post_load(void *opaque, int version_id)
     while ((entry = QTAILQ_FIRST(slice_table_entries(store->table)))) {
         slice_table_remove(store->table, entry);
     }
-    store->orchestrator = saved->orchestrator;
+    store->orchestrator = MAX(store->orchestrator, saved->orchestrator);
     store->is_guest_ready = saved->is_guest_ready == 1;
     store->n_layers = saved->n_layers;
     for (uint32_t i = 0; i < SLICE_LAYERS_MAX; i++) {
@@ -280,8 +287,8 @@ static const VMStateDescription vmstate_store = {
         VMSTATE_VALIDATE("layers and slices", entries_fit),
         VMSTATE_STRUCT_ARRAY(layers, SliceSaved, SLICE_LAYERS_MAX, 1,
                              vmstate_layer, SavedLayer),
-        VMSTATE_STRUCT_VARRAY_ALLOC(entries, SliceSaved, n_entries, 1,
-                                    vmstate_entry, SavedEntry),
+        VMSTATE_STRUCT_VARRAY_POINTER_INT32(entries, SliceSaved, n_entries,
+                                            vmstate_entry, SavedEntry),
         VMSTATE_END_OF_LIST()
     },
 };

@@ -257,6 +257,28 @@ static void test_restored_slice_is_fenced(gconstpointer accept)
     g_unlink(path);
 }
 
+static void test_slice_without_flows_is_restored(void)
+{
+    SliceVM *vm = slice_vm_new("source", "", "");
+    g_autofree char *path = NULL;
+    QTestState *qts;
+    QDict *slice;
+    int fd = g_file_open_tmp("slice-XXXXXX", &path, NULL);
+
+    close(fd);
+    slice_hello(vm);
+    slice_set(vm, SLICE, PORT, 0);
+    qts = restore(vm, path);
+    slice_vm_free(vm);
+    slice = first_slice(qts);
+    g_assert_false(qdict_get_bool(slice, "fenced"));
+    g_assert_cmpstr(qdict_get_str(slice, "state"), ==, "owner");
+    g_assert_cmpuint(qlist_size(qdict_get_qlist(slice, "flows")), ==, 0);
+    qobject_unref(slice);
+    qtest_quit(qts);
+    g_unlink(path);
+}
+
 static void test_moving_slice_blocks_migration(void)
 {
     SliceVM *source = slice_vm_new("source", "", "");
@@ -299,6 +321,8 @@ int main(int argc, char **argv)
                         test_restored_slice_is_fenced);
     qtest_add_data_func("/slice-store/restored-slice-is-fenced/refused", NULL,
                         test_restored_slice_is_fenced);
+    qtest_add_func("/slice-store/slice-without-flows-is-restored",
+                   test_slice_without_flows_is_restored);
     qtest_add_func("/slice-store/moving-slice-blocks-migration",
                    test_moving_slice_blocks_migration);
     return g_test_run();

@@ -310,6 +310,161 @@ static void test_takeover_of_a_plugged_one_opens(void)
     world_free(world);
 }
 
+/* ---- a restored VM ---- */
+
+static SliceEntry *fence(Vm *vm)
+{
+    SliceEntry *entry = slice_table_find(vm->store->table, SLICE);
+
+    entry->fenced = true;
+    vm->gate.mode = SLICE_GATE_HOLD;
+    return entry;
+}
+
+static void test_refused_slice_says_nothing(void)
+{
+    World *world = world_new();
+
+    fence(&world->a);
+    g_assert_cmpint(slice_arrive_confirm(world->a.store, SLICE, TERM, false),
+                    ==, SLICE_ANSWER_OK);
+    g_assert_true(gate_has(&world->a, "give back"));
+    g_assert_cmpint(world->a.gate.mode, ==, SLICE_GATE_FORWARD);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_DEAD);
+    world_free(world);
+}
+
+static void test_reset_of_a_fenced_guest_says_nothing(void)
+{
+    World *world = world_new();
+
+    fence(&world->a);
+    slice_port_reset(world->a.store);
+    g_assert_true(gate_has(&world->a, "give back"));
+    g_assert_false(gate_has(&world->a, "remove"));
+    g_assert_cmpint(world->a.gate.mode, ==, SLICE_GATE_FORWARD);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_DEAD);
+    world_free(world);
+}
+
+static void test_fenced_slice_keeps_its_flows(void)
+{
+    SliceId other = { 0xabcdef, 43 };
+    SliceInfoFromGuest info = {
+        .n_capsules = 1, .n_flows = 1, .n_listed = 1, .label = "",
+        .top_layer = "", .flows = &FLOW,
+    };
+    World *world = world_new();
+    SliceEntry *entry = fence(&world->a);
+
+    g_assert_cmpuint(slice_port_set(world->a.store, other, &info), ==,
+                     SLICE_RESP_INVALID);
+    g_assert_true(slice_table_find_flow(world->a.store->table, &FLOW) ==
+                  entry);
+    world_free(world);
+}
+
+static void test_slice_that_ended_fenced_is_no_owner(void)
+{
+    World *world = world_new();
+
+    fence(&world->a);
+    g_assert_cmpuint(slice_port_gone(world->a.store, SLICE), ==,
+                     SLICE_RESP_OK);
+    g_assert_cmpint(world->a.gate.mode, ==, SLICE_GATE_HOLD);
+    g_assert_cmpint(slice_arrive_confirm(world->a.store, SLICE, TERM, true),
+                    ==, SLICE_ANSWER_OK);
+    g_assert_true(gate_has(&world->a, "release"));
+    g_assert_null(slice_table_find(world->a.store->table, SLICE));
+    world_free(world);
+}
+
+/* ---- reservations over a tombstone ---- */
+
+static SliceAnswer prepare_at_a(World *world, uint64_t term,
+                                uint32_t n_flows)
+{
+    SliceArrival arrival = {
+        .id = SLICE, .term = term, .source = "b", .flows = &FLOW,
+        .n_flows = n_flows, .vnet_hdr_len = 12, .memory_bytes = 8192,
+    };
+    uint32_t why;
+
+    return slice_arrive_prepare(world->a.store, &arrival, &why);
+}
+
+static void test_prepare_forgets_the_tombstones_flows(void)
+{
+    World *world = world_new();
+
+    world_move(world, &world->a, &world->b, TERM);
+    g_assert_cmpint(world->a.gate.mode, ==, SLICE_GATE_FORWARD);
+    g_assert_cmpint(prepare_at_a(world, TERM + 1, 0), ==, SLICE_ANSWER_OK);
+    g_assert_cmpint(world->a.gate.mode, ==, 0);
+    world_free(world);
+}
+
+static void test_failed_prepare_keeps_the_tombstone(void)
+{
+    World *world = world_new();
+
+    world_move(world, &world->a, &world->b, TERM);
+    world->a.gate.is_full = true;
+    g_assert_cmpint(prepare_at_a(world, TERM + 1, 1), ==,
+                    SLICE_ANSWER_REFUSED);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_GONE);
+    world->a.gate.is_full = false;
+    world_is_migrating = true;
+    g_assert_cmpint(prepare_at_a(world, TERM + 2, 1), ==, SLICE_ANSWER_BUSY);
+    world_is_migrating = false;
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_GONE);
+    g_assert_cmpint(world->a.gate.mode, ==, SLICE_GATE_FORWARD);
+    g_assert_cmpint(prepare_at_a(world, TERM + 2, 1), ==, SLICE_ANSWER_OK);
+    world_free(world);
+}
+
+static void test_second_prepare_is_busy_then_owner(void)
+{
+    World *world = world_new();
+
+    world_move(world, &world->a, &world->b, TERM);
+    g_assert_cmpint(prepare_at_a(world, TERM + 1, 1), ==, SLICE_ANSWER_OK);
+    g_assert_cmpint(prepare_at_a(world, TERM + 1, 1), ==, SLICE_ANSWER_BUSY);
+    slice_arrive_cancel(world->a.store, SLICE, TERM + 1);
+    world_move(world, &world->b, &world->a, TERM + 2);
+    g_assert_cmpint(prepare_at_a(world, TERM + 2, 1), ==,
+                    SLICE_ANSWER_IS_OWNER);
+    world_free(world);
+}
+
+static void test_prepare_finds_the_connection_that_is_kept(void)
+{
+    World *world = world_new();
+
+    world_move(world, &world->a, &world->b, TERM);
+    world_move(world, &world->b, &world->a, TERM + 1);
+    world_prepare(world, &world->b, TERM + 2);
+    g_assert_true(slice_table_find(world->b.store->table,
+                                   SLICE)->transfer->conn ==
+                  world->b.store->incoming[0]);
+    world_free(world);
+}
+
+/* ---- late packets ---- */
+
+static void test_late_packet_reaches_one_that_moves_on(void)
+{
+    World *world = world_new();
+
+    world_move(world, &world->a, &world->b, TERM);
+    world_quiesce(world, &world->b, &world->a, TERM + 1);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_MOVING);
+    vm_deliver(&world->a, SLICE_PACKET_FORWARD, "late", false);
+    wait_until(gate_has(&world->b, "inject late"));
+    g_assert_cmpint(world->b.gate.mode, ==, SLICE_GATE_WATCH);
+    world_free(world);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -343,6 +498,24 @@ int main(int argc, char **argv)
           test_takeover_of_a_partial_image_discards },
         { "takeover-of-a-plugged-one-opens",
           test_takeover_of_a_plugged_one_opens },
+        { "refused-slice-says-nothing",
+          test_refused_slice_says_nothing },
+        { "reset-of-a-fenced-guest-says-nothing",
+          test_reset_of_a_fenced_guest_says_nothing },
+        { "fenced-slice-keeps-its-flows",
+          test_fenced_slice_keeps_its_flows },
+        { "slice-that-ended-fenced-is-no-owner",
+          test_slice_that_ended_fenced_is_no_owner },
+        { "prepare-forgets-the-tombstones-flows",
+          test_prepare_forgets_the_tombstones_flows },
+        { "failed-prepare-keeps-the-tombstone",
+          test_failed_prepare_keeps_the_tombstone },
+        { "second-prepare-is-busy-then-owner",
+          test_second_prepare_is_busy_then_owner },
+        { "prepare-finds-the-connection-that-is-kept",
+          test_prepare_finds_the_connection_that_is_kept },
+        { "late-packet-reaches-one-that-moves-on",
+          test_late_packet_reaches_one_that_moves_on },
     };
 
     qemu_init_main_loop(&error_abort);
