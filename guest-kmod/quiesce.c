@@ -201,6 +201,24 @@ static int slice_quiesce_check(struct slice_quiesce *q)
 	return ret;
 }
 
+/* May it go on?  Jiffies that are left, or an error. */
+static long slice_quiesce_left(struct slice_quiesce *q)
+{
+	long left = q->slice->deadline - jiffies;
+
+	if (left <= 0) {
+		/* Unless it is known what held it up: it did not stop growing. */
+		if (q->why == SLICE_WHY_NONE)
+			q->why = SLICE_WHY_DEADLINE;
+		return -EBUSY;
+	}
+	if (q->n_aborts && atomic_read(q->n_aborts)) {
+		q->why = SLICE_WHY_ABORTED;
+		return -EBUSY;
+	}
+	return signal_pending(current) ? -EINTR : left;
+}
+
 static int slice_quiesce_wait(struct slice_quiesce *q)
 {
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
@@ -209,18 +227,9 @@ static int slice_quiesce_wait(struct slice_quiesce *q)
 
 	add_wait_queue(&q->slice->changed, &wait);
 	while ((ret = slice_quiesce_check(q)) == 1) {
-		left = q->slice->deadline - jiffies;
-		if (left <= 0) {
-			ret = -EBUSY;
-			break;
-		}
-		if (q->n_aborts && atomic_read(q->n_aborts)) {
-			q->why = SLICE_WHY_ABORTED;
-			ret = -EBUSY;
-			break;
-		}
-		if (signal_pending(current)) {
-			ret = -EINTR;
+		left = slice_quiesce_left(q);
+		if (left < 0) {
+			ret = left;
 			break;
 		}
 		wait_woken(&wait, TASK_INTERRUPTIBLE, left);
@@ -244,12 +253,22 @@ static int slice_quiesce_drain(struct slice *slice, const atomic_t *n_aborts,
 	struct slice_quiesce q = {
 		.slice = slice, .id = slice->id, .n_aborts = n_aborts,
 	};
+	long left;
 	int ret;
 
-	do {
+	for (;;) {
 		q.all = !slice_quiesce_next_rank(slice);
 		ret = slice_quiesce_wait(&q);
-	} while (ret == 2 || (!ret && !q.all));
+		if (ret < 0 || (!ret && q.all))
+			break;
+		/* Who links and unlinks all the time must not hold us here. */
+		left = slice_quiesce_left(&q);
+		if (left < 0) {
+			ret = left;
+			break;
+		}
+		cond_resched();
+	}
 	if (ret)
 		*ret_why = q.why;
 	return ret == -ESTALE ? -EBUSY : ret;
