@@ -27,6 +27,7 @@
  * @n_top: capsules with SLICE_IMAGE_TOP
  * @n_records: of any type
  * @section: type of the section that it is in: records never go back
+ * @is_kept: written by this kernel, see slice_image_open_kept()
  */
 struct slice_image_walk {
 	struct slice_image_reader *reader;
@@ -38,6 +39,7 @@ struct slice_image_walk {
 	u32 n_top;
 	u32 n_records;
 	u32 section;
+	bool is_kept;
 };
 
 static bool slice_image_is_zero(const u8 *bytes, size_t n_bytes)
@@ -232,7 +234,8 @@ static int slice_image_take_end(struct slice_image_walk *walk,
 	    walk->n_capsules != walk->reader->n_capsules ||
 	    walk->n_deps != walk->reader->n_deps)
 		return -EPROTO;
-	if (~crc32c(~0u, data, (const u8 *)record - data) !=
+	if (!walk->is_kept &&
+	    ~crc32c(~0u, data, (const u8 *)record - data) !=
 	    le32_to_cpu(end->crc32c))
 		return -EPROTO;
 	walk->reader->n_state = walk->n_state;
@@ -302,13 +305,15 @@ static int slice_image_alloc_index(struct slice_image_reader *reader,
 	return 0;
 }
 
-int slice_image_open(const void *data, size_t bytes,
-		     struct slice_image_reader *ret_reader)
+static int slice_image_read(const void *data, size_t bytes, bool is_kept,
+			    struct slice_image_reader *ret_reader)
 {
 	struct slice_image_reader reader = {
 		.data = data, .bytes = bytes, .header = data,
 	};
-	struct slice_image_walk walk = { .reader = &reader };
+	struct slice_image_walk walk = {
+		.reader = &reader, .is_kept = is_kept,
+	};
 	u32 n_records;
 	int ret;
 
@@ -338,6 +343,18 @@ int slice_image_open(const void *data, size_t bytes,
 err_close:
 	slice_image_close(&reader);
 	return ret;
+}
+
+int slice_image_open(const void *data, size_t bytes,
+		     struct slice_image_reader *ret_reader)
+{
+	return slice_image_read(data, bytes, false, ret_reader);
+}
+
+int slice_image_open_kept(const void *data, size_t bytes,
+			  struct slice_image_reader *ret_reader)
+{
+	return slice_image_read(data, bytes, true, ret_reader);
 }
 
 void slice_image_close(struct slice_image_reader *reader)

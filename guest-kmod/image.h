@@ -65,6 +65,11 @@ struct slice_image_reader {
  * the reader. */
 int slice_image_open(const void *data, size_t bytes,
 		     struct slice_image_reader *ret_reader);
+/* Of a copy of an image that this kernel has written and kept: the pages that
+ * it references can be written to until it is gone, so they may have changed
+ * since slice_image_seal() and the checksum says nothing. */
+int slice_image_open_kept(const void *data, size_t bytes,
+			  struct slice_image_reader *ret_reader);
 void slice_image_close(struct slice_image_reader *reader);
 /* The @nth record (from 0) of @type that belongs to capsule @index: its payload
  * and length, or NULL. */

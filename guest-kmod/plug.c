@@ -243,7 +243,7 @@ static int slice_plug_kept(struct slice *slice, const struct slice_image *image,
 		return -ENOMEM;
 	}
 	slice_image_copy(image, 0, data, bytes);
-	ret = slice_image_open(data, bytes, &reader);
+	ret = slice_image_open_kept(data, bytes, &reader);
 	if (ret) {
 		*ret_why = slice_plug_why(ret);
 		goto out_free;
