@@ -450,6 +450,21 @@ static void slice_plug_take_back(struct slice *slice, struct slice_image *image)
 	slice_plug_remove_unplugged(slice);
 }
 
+/* The last of its layers may have ended while the image was made. */
+static int slice_plug_keep(struct slice *slice, struct slice_image *image)
+{
+	int ret = -ESTALE;
+
+	spin_lock_bh(&slice_registry_lock);
+	if (!slice->is_dead) {
+		slice->image = image;
+		slice->state = SLICE_STATE_UNPLUGGED;
+		ret = 0;
+	}
+	spin_unlock_bh(&slice_registry_lock);
+	return ret;
+}
+
 static int slice_plug_make_image(struct slice *slice, enum slice_why *ret_why)
 {
 	struct slice_image *image = slice_image_new(slice->id);
@@ -468,9 +483,12 @@ static int slice_plug_make_image(struct slice *slice, enum slice_why *ret_why)
 		slice_image_free(image);
 		return ret;
 	}
-	slice->image = image;
-	slice_set_state(slice, SLICE_STATE_UNPLUGGED);
-	return 0;
+	ret = slice_plug_keep(slice, image);
+	if (ret) {
+		*ret_why = SLICE_WHY_GONE;
+		slice_image_free(image);
+	}
+	return ret;
 }
 
 int slice_plug_unplug(struct slice_id id, u32 timeout_ms,
