@@ -189,7 +189,8 @@ struct slice_room *slice_room_register(struct slice_provider *provider,
 				       u64 bytes);
 /* The room of a capsule that is arriving; not indexed yet. */
 struct slice_room *slice_room_new(struct slice_provider *provider, u64 bytes);
-/* Makes it findable by key, handle and id: -EEXIST, -ENOMEM, -ENODEV. */
+/* Makes it findable by key, handle and id, if it is not:
+ * -EEXIST, -ENOMEM, -ENODEV. */
 int slice_room_index(struct slice_room *room, struct slice_capsule *capsule);
 void slice_room_unindex(struct slice_room *room);
 /* Only the handle: the layer may give it to something else from now on. */

@@ -192,12 +192,14 @@ static int slice_room_arrive(struct slice_capsule *capsule,
 		return -ENOMEM;
 	room->key.bytes = le32_to_cpu(c->key_bytes);
 	memcpy(room->key.key, c->key, sizeof(room->key.key));
+	ret = slice_room_fill(room, reader, index);
+	if (ret) {
+		slice_room_put(room);
+		return ret;
+	}
 	/* From here on the capsule's release frees the room. */
 	slice_capsule_set_priv(capsule, room);
-	ret = slice_room_fill(room, reader, index);
-	if (ret)
-		return ret;
-	return slice_room_index(room, capsule);
+	return 0;
 }
 
 static int slice_room_prepare(struct slice_room *room,
@@ -290,6 +292,10 @@ static int slice_room_plug(struct slice_capsule *capsule,
 			return ret;
 		room = slice_capsule_priv(capsule);
 	}
+	/* One that was discarded when an earlier try failed is not any more. */
+	ret = slice_room_index(room, capsule);
+	if (ret)
+		return ret;
 	if (room->provider->is_passive)
 		return 0;
 	return slice_room_ask(room, capsule);
@@ -301,7 +307,7 @@ int slice_room_plug_done(struct slice_room *room, u64 handle, int status)
 	int ret = 0;
 
 	mutex_lock(&provider->lock);
-	if (!room->is_asked) {
+	if (!room->is_asked || !room->is_indexed) {
 		ret = -ESTALE;
 	} else if (!status && handle) {
 		ret = xa_insert(&provider->by_handle, handle, room, GFP_KERNEL);
@@ -336,9 +342,13 @@ static void slice_room_discard(struct slice_capsule *capsule)
 	slice_room_unindex(room);
 }
 
+/* One that could not be plugged again after its provider died has no room. */
 static void slice_room_forget(struct slice_capsule *capsule)
 {
-	slice_room_unindex(slice_capsule_priv(capsule));
+	struct slice_room *room = slice_capsule_priv(capsule);
+
+	if (room)
+		slice_room_unindex(room);
 }
 
 static u64 slice_room_memory_bytes(struct slice_capsule *capsule)
@@ -353,6 +363,9 @@ static int slice_room_get_handle(struct slice_capsule *capsule,
 {
 	struct slice_room *room = slice_capsule_priv(capsule);
 
+	/* It arrives, and its turn to be plugged has not come. */
+	if (!room)
+		return -ESTALE;
 	*ret_handle = room->handle;
 	return 0;
 }

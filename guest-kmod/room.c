@@ -147,6 +147,10 @@ static int slice_room_index_locked(struct slice_room *room)
 	u64 handle = room->handle;
 	int ret;
 
+	if (room->is_indexed)
+		return 0;
+	/* From here on a handle that is not 0 is in the table. */
+	room->handle = 0;
 	if (provider->is_dead)
 		return -ENODEV;
 	if (provider->bytes + slice_room_bytes(room) >
@@ -160,7 +164,6 @@ static int slice_room_index_locked(struct slice_room *room)
 	ret = slice_room_index_key(room);
 	if (ret)
 		goto err_remove_offset;
-	room->handle = 0;
 	ret = slice_room_index_handle(room, handle);
 	if (ret)
 		goto err_remove_key;
@@ -201,13 +204,13 @@ void slice_room_unindex(struct slice_room *room)
 		provider->n_capsules--;
 		provider->bytes -= slice_room_bytes(room);
 		rb_erase(&room->in_ids, &provider->by_id);
-		slice_room_unindex_handle(room);
 		if (room->key.bytes)
 			rhashtable_remove_fast(&provider->by_key,
 					       &room->in_keys,
 					       slice_room_key_params);
 		idr_remove(&provider->by_offset, room->offset_index);
 	}
+	slice_room_unindex_handle(room);
 	mutex_unlock(&provider->lock);
 }
 
