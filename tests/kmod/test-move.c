@@ -358,6 +358,182 @@ static void test_provider_dies_unplugged(void)
     opener_close(&s.admin);
 }
 
+/* A request that runs late writes while the image is kept. */
+static void test_resume_written(void)
+{
+    struct slice_event event;
+    Arrival arrival;
+    Session s;
+    Image image;
+
+    session_open(&s);
+    session_leave(&s, &image);
+    image_clear(&image);
+    s.memory[2000] = '!';
+    arrival = (Arrival){
+        .admin = &s.admin, .flag = SLICE_FINISH_RESUME, .slice = s.session.id,
+    };
+    arrival_start(&arrival);
+    event_expect(&s.apache, SLICE_EVENT_PLUG, s.conn.id, &event);
+    g_assert_cmpint(capsule_plug_done(&s.apache, s.conn.id, 11, 0), ==, 0);
+    g_assert_cmpint(arrival_join(&arrival), ==, 0);
+    event_expect(&s.apache, SLICE_EVENT_OPEN, s.conn.id, &event);
+    assert_arrived(&s.php, s.session.id);
+    g_assert_cmpint(s.memory[2000], ==, '!');
+    session_close(&s);
+}
+
+/* The first try fails in the highest layer, after the answer of another. */
+static void test_resume_again(void)
+{
+    struct slice_register low, high, top, got = { 0 };
+    struct slice_event event;
+    Opener gate, keeper;
+    Arrival arrival;
+    Image image;
+    int round;
+
+    opener_open_layer(&keeper, "t-again-low", 100, 0);
+    opener_open_layer(&gate, "t-again-high", 200, 0);
+    capsule_register_ok(&keeper, 11, NULL, 4096, &low);
+    capsule_register_ok(&gate, 21, NULL, 0, &high);
+    capsule_register_ok(&gate, 22, NULL, 0, &top);
+    capsule_dep_ok(&gate, high.id, low.id);
+    capsule_dep_ok(&gate, top.id, low.id);
+    capsule_make_top(&gate, top.id, "again");
+    g_assert_cmpint(move_quiesce(&gate, top.id, 5000, NULL), ==, 0);
+    g_assert_cmpint(move_unplug(&gate, top.id, &image, NULL), ==, 0);
+    image_clear(&image);
+    event_expect(&keeper, SLICE_EVENT_UNPLUGGED, low.id, NULL);
+    event_expect(&gate, SLICE_EVENT_UNPLUGGED, high.id, NULL);
+    event_expect(&gate, SLICE_EVENT_UNPLUGGED, top.id, NULL);
+    arrival = (Arrival){
+        .admin = &gate, .flag = SLICE_FINISH_RESUME, .slice = top.id,
+    };
+    for (round = 0; round < 3; round++) {
+        arrival_start(&arrival);
+        event_expect(&keeper, SLICE_EVENT_PLUG, low.id, &event);
+        g_assert_cmpint(capsule_plug_done(&keeper, low.id, 31 + round, 0), ==,
+                        0);
+        event_expect(&gate, SLICE_EVENT_PLUG, high.id, &event);
+        g_assert_cmpint(capsule_plug_done(&gate, high.id, 21, EPERM), ==, 0);
+        g_assert_cmpint(arrival_join(&arrival), ==, -EBUSY);
+        g_assert_cmpint(arrival.why, ==, SLICE_WHY_LAYER_REFUSED);
+        event_expect(&keeper, SLICE_EVENT_DISCARD, low.id, &event);
+        g_assert_cmpint(event.handle, ==, 31 + round);
+        /* What was discarded is not found. */
+        got.handle = 31 + round;
+        g_assert_cmpint(capsule_get_id(&keeper, SLICE_GET_BY_HANDLE, &got), ==,
+                        -ENOENT);
+    }
+    arrival_start(&arrival);
+    event_expect(&keeper, SLICE_EVENT_PLUG, low.id, &event);
+    g_assert_cmpint(capsule_plug_done(&keeper, low.id, 51, 0), ==, 0);
+    event_expect(&gate, SLICE_EVENT_PLUG, high.id, &event);
+    g_assert_cmpint(capsule_plug_done(&gate, high.id, 21, 0), ==, 0);
+    event_expect(&gate, SLICE_EVENT_PLUG, top.id, &event);
+    g_assert_cmpint(capsule_plug_done(&gate, top.id, 22, 0), ==, 0);
+    g_assert_cmpint(arrival_join(&arrival), ==, 0);
+    got.handle = 51;
+    g_assert_cmpint(capsule_get_id(&keeper, SLICE_GET_BY_HANDLE, &got), ==, 0);
+    g_assert_true(id_equal(got.id, low.id));
+    g_assert_cmpint(capsule_op(&keeper, SLICE_IOC_DEREGISTER, low.id, 0), ==,
+                    0);
+    got.handle = 51;
+    g_assert_cmpint(capsule_get_id(&keeper, SLICE_GET_BY_HANDLE, &got), ==,
+                    -ENOENT);
+    opener_close(&gate);
+    opener_close(&keeper);
+}
+
+/* The capsule of a higher layer is in the registry before its turn comes. */
+static void test_handle_early(void)
+{
+    struct slice_event event;
+    Arrival arrival;
+    Session s;
+    Image image;
+
+    session_open(&s);
+    session_leave(&s, &image);
+    g_assert_cmpint(move_finish(&s.admin, s.session.id, SLICE_FINISH_FORGET,
+                                NULL), ==, 0);
+    arrival = (Arrival){ .admin = &s.admin, .image = &image };
+    arrival_start(&arrival);
+    event_expect(&s.apache, SLICE_EVENT_PLUG, s.conn.id, &event);
+    g_assert_cmpint(capsule_op(&s.php, SLICE_IOC_GET_HANDLE, s.session.id, 0),
+                    <, 0);
+    g_assert_cmpint(capsule_plug_done(&s.apache, s.conn.id, 0, EPERM), ==, 0);
+    g_assert_cmpint(arrival_join(&arrival), ==, -EBUSY);
+    image_clear(&image);
+    session_close(&s);
+}
+
+/* A capsule that is made anew, and whose turn does not come. */
+static void test_forget_half_resumed(void)
+{
+    struct slice_event event;
+    Arrival arrival;
+    Opener php;
+    Session s;
+    Image image;
+
+    session_open(&s);
+    session_leave(&s, &image);
+    image_clear(&image);
+    session_unmap(&s);
+    opener_close(&s.php);
+    opener_open_layer(&php, "t-php", 200, SLICE_LAYER_PASSIVE);
+    arrival = (Arrival){
+        .admin = &s.admin, .flag = SLICE_FINISH_RESUME, .slice = s.session.id,
+    };
+    arrival_start(&arrival);
+    event_expect(&s.apache, SLICE_EVENT_PLUG, s.conn.id, &event);
+    g_assert_cmpint(capsule_plug_done(&s.apache, s.conn.id, 0, EPERM), ==, 0);
+    g_assert_cmpint(arrival_join(&arrival), ==, -EBUSY);
+    g_assert_cmpint(move_finish(&s.admin, s.session.id, SLICE_FINISH_FORGET,
+                                NULL), ==, 0);
+    s.php = php;
+    session_close(&s);
+}
+
+static gpointer close_both(gpointer data)
+{
+    Session *s = data;
+
+    opener_close(&s->php);
+    opener_close(&s->apache);
+    return NULL;
+}
+
+/* All providers end while the image is made; whoever is first. */
+static void test_unplug_ends(void)
+{
+    GThread *thread;
+    Session s;
+    Image image;
+    int round;
+
+    for (round = 0; round < 50; round++) {
+        session_open(&s);
+        session_unmap(&s);
+        g_assert_cmpint(move_quiesce(&s.admin, s.session.id, 5000, NULL), ==,
+                        0);
+        thread = g_thread_new("close", close_both, &s);
+        if (!move_unplug(&s.admin, s.session.id, &image, NULL)) {
+            image_clear(&image);
+        }
+        g_thread_join(thread);
+        /* A slice without capsules is there if, and only if, it has one. */
+        if (slice_find(&s.admin, s.session.id, NULL)) {
+            g_assert_cmpint(move_finish(&s.admin, s.session.id,
+                                        SLICE_FINISH_FORGET, NULL), ==, 0);
+        }
+        g_assert_false(slice_find(&s.admin, s.session.id, NULL));
+        opener_close(&s.admin);
+    }
+}
+
 static void test_key_taken(void)
 {
     struct slice_register other;
@@ -392,4 +568,11 @@ void add_move_tests(void)
     add_test("/move/dead-provider-of-unplugged-slice-is-harmless",
              test_provider_dies_unplugged);
     add_test("/move/key-that-is-taken-refuses-the-arrival", test_key_taken);
+    add_test("/move/written-while-unplugged-resumes", test_resume_written);
+    add_test("/move/failed-resume-can-be-tried-again", test_resume_again);
+    add_test("/move/arriving-capsule-has-no-handle-yet", test_handle_early);
+    add_test("/move/half-resumed-slice-is-forgotten",
+             test_forget_half_resumed);
+    add_test("/move/providers-that-end-during-unplug-leave-nothing",
+             test_unplug_ends);
 }
