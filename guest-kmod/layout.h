@@ -40,11 +40,11 @@ static_assert(sizeof(struct virtio_slice_flow) ==
 	      sizeof(struct slice_image_flow));
 static_assert(sizeof(struct virtio_slice_request) == 32);
 static_assert(sizeof(struct virtio_slice_layer) == 32);
-static_assert(sizeof(struct virtio_slice_set) == 72);
+static_assert(sizeof(struct virtio_slice_set) == 104);
 static_assert(sizeof(struct virtio_slice_status) == 8);
 static_assert(sizeof(struct virtio_slice_chunks) == 16);
 static_assert(sizeof(struct virtio_slice_chunk) == 16);
 static_assert(sizeof(struct virtio_slice_response) == 16);
-static_assert(sizeof(struct virtio_slice_event) == 40);
+static_assert(sizeof(struct virtio_slice_event) == 72);
 
 #endif /* SLICE_LAYOUT_H */

@@ -105,17 +105,23 @@ static const Field virtio_fields[] = {
     FIELD(virtio_slice_request, slice, 8, 16),
     FIELD(virtio_slice_request, term, 24, 8),
     WHOLE(virtio_slice_layer, 32),
-    WHOLE(virtio_slice_set, 72),
-    FIELD(virtio_slice_set, label, 24, 32),
-    FIELD(virtio_slice_set, top_layer, 56, 16),
+    WHOLE(virtio_slice_count, 4),
+    WHOLE(virtio_slice_set, 104),
+    FIELD(virtio_slice_set, counts, 24, 32),
+    FIELD(virtio_slice_set, label, 56, 32),
+    FIELD(virtio_slice_set, top_layer, 88, 16),
+    WHOLE(virtio_slice_find, 48),
+    FIELD(virtio_slice_find, digest, 16, 32),
+    WHOLE(virtio_slice_found, 16),
     WHOLE(virtio_slice_status, 8),
     WHOLE(virtio_slice_chunks, 16),
     WHOLE(virtio_slice_chunk, 16),
     WHOLE(virtio_slice_response, 16),
     FIELD(virtio_slice_response, value, 8, 8),
-    WHOLE(virtio_slice_event, 40),
+    WHOLE(virtio_slice_event, 72),
     FIELD(virtio_slice_event, slice, 8, 16),
     FIELD(virtio_slice_event, arg, 32, 8),
+    FIELD(virtio_slice_event, data, 40, 32),
 };
 
 static void test_ioctl(void)
@@ -146,8 +152,14 @@ static void test_numbers(void)
     g_assert_cmpint(SLICE_WHY_ABORTED, ==, 19);
     g_assert_cmpint(SLICE_RECORD_TCP_SEND, ==, 20);
     g_assert_cmpint(VIRTIO_ID_SLICE, ==, 61);
+    g_assert_cmpint(VIRTIO_SLICE_VERSION, ==, 2);
     g_assert_cmpint(VIRTIO_SLICE_REQ_PLUGGED, ==, 10);
+    g_assert_cmpint(VIRTIO_SLICE_REQ_RESERVED, ==, 13);
     g_assert_cmpint(VIRTIO_SLICE_EVENT_DISCARD, ==, 7);
+    g_assert_cmpint(VIRTIO_SLICE_EVENT_UNRESERVE, ==, 11);
+    /* What RESERVE says is a set's counts. */
+    g_assert_cmpuint(sizeof(((struct virtio_slice_event *)0)->data), ==,
+                     sizeof(((struct virtio_slice_set *)0)->counts));
 }
 
 int main(int argc, char **argv)

@@ -30,6 +30,8 @@ const char *slice_why_name(uint32_t why)
         [WHY_PEER] = "peer",
         [WHY_TERM] = "term",
         [WHY_ABORTED] = "aborted",
+        [WHY_UPGRADED] = "upgraded",
+        [WHY_NO_ROOM] = "no-room",
     };
 
     if (why >= WHY__MAX) {

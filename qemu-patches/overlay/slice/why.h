@@ -29,6 +29,8 @@ typedef enum SliceWhy {
     WHY_PEER          = 17,
     WHY_TERM          = 18,
     WHY_ABORTED       = 19,
+    WHY_UPGRADED      = 20,
+    WHY_NO_ROOM       = 21,
     WHY__MAX
 } SliceWhy;
 

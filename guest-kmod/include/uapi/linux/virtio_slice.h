@@ -44,6 +44,16 @@
  *                    -> request PLUGGED (status 0: plugged, frozen, mute)
  *   event OPEN       -> it runs here; no answer
  *   event DISCARD    -> forget it silently, tuples stay mute; no answer
+ * Before a move, at its target:
+ *   event RESERVE    -> request RESERVED (status 0, or why there is no place).
+ *                       The guest keeps the room, of its layers and of memory,
+ *                       for that (slice, term) until it was plugged, until
+ *                       event UNRESERVE, which has no answer, or a reset.
+ * A session that is looked for by the key of one of its capsules:
+ *   request FIND     -> OK: it is looked for, and event FIND_DONE with its tag
+ *                       comes, or the slice that asks leaves for where the
+ *                       session is
+ *   event LOOKUP     -> request FOUND with its tag: another VM looks for it
  * Unasked: HELLO (first of all, again after each reset), SLICE_SET, SLICE_GONE.
  *
  * After a restore @incarnation in the configuration space is another one: upon
@@ -65,12 +75,16 @@
 #define VIRTIO_SLICE_QUEUE_EVENT	1
 #define VIRTIO_SLICE_N_QUEUES		2
 
-#define VIRTIO_SLICE_VERSION		1
+#define VIRTIO_SLICE_VERSION		2
 #define VIRTIO_SLICE_CHUNKS_MAX		2048	/* in one request */
 #define VIRTIO_SLICE_CHUNK_BYTES_MAX	(4u << 20)
 #define VIRTIO_SLICE_FLOWS_MAX		64	/* in one SLICE_SET; more: pinned */
 #define VIRTIO_SLICE_LAYERS_MAX		16
 #define VIRTIO_SLICE_PACKETS_BYTES_MAX	(256u << 10) /* caught, for each slice */
+#define VIRTIO_SLICE_COUNTS_MAX		8	/* ranks in one slice; more: pinned */
+#define VIRTIO_SLICE_DIGEST_BYTES	32
+#define VIRTIO_SLICE_FINDS_MAX		1024	/* of a guest, under way */
+#define VIRTIO_SLICE_FIND_MS_MAX	60000
 
 /**
  * struct virtio_slice_config - configuration space
@@ -103,6 +117,18 @@ struct virtio_slice_flow {
 	__u8 remote[16];
 };
 
+/**
+ * struct virtio_slice_count - how many capsules a slice has of one layer
+ * @rank: of the layer; 0: an unused entry
+ * @n: 1 or more, 0 in an unused entry
+ *
+ * Used entries come first, each rank once.
+ */
+struct virtio_slice_count {
+	__le16 rank;
+	__le16 n;
+};
+
 /* ---- requests (driver to device) ---- */
 
 enum virtio_slice_request_type {
@@ -116,6 +142,9 @@ enum virtio_slice_request_type {
 	VIRTIO_SLICE_REQ_RESUMED	= 8,
 	VIRTIO_SLICE_REQ_ROOM		= 9,
 	VIRTIO_SLICE_REQ_PLUGGED	= 10,
+	VIRTIO_SLICE_REQ_FIND		= 11,
+	VIRTIO_SLICE_REQ_FOUND		= 12,
+	VIRTIO_SLICE_REQ_RESERVED	= 13,
 };
 
 /**
@@ -123,8 +152,9 @@ enum virtio_slice_request_type {
  * @type: enum virtio_slice_request_type
  * @flags: VIRTIO_SLICE_LAST or 0
  * @count: entries that follow (layers, flows, chunks), or 0
- * @slice: zero in HELLO
- * @term: of the event that it answers; 0 in HELLO, SET, GONE
+ * @slice: zero in HELLO; FIND: that which asks; FOUND: that which has what is
+ *	looked for, or zero
+ * @term: of the event that it answers; 0 in HELLO, SET, GONE, FIND, FOUND
  */
 struct virtio_slice_request {
 	__le16 type;
@@ -151,6 +181,7 @@ struct virtio_slice_layer {
  * @n_capsules: in it
  * @n_flows: connections that it has; may exceed count (then it is pinned)
  * @movability, @why: enum slice_movability, enum slice_why (slice.h)
+ * @counts: its capsules by layer; what a target is asked to keep room for
  * @label: zero padded
  * @top_layer: name of its top capsule's layer
  *
@@ -163,6 +194,7 @@ struct virtio_slice_set {
 	__le32 n_flows;
 	__le32 movability;
 	__le32 why;
+	struct virtio_slice_count counts[VIRTIO_SLICE_COUNTS_MAX];
 	__u8 label[32];
 	__u8 top_layer[16];
 };
@@ -170,8 +202,8 @@ struct virtio_slice_set {
 /* GONE: header only.  The slice has ended here by itself (or was joined). */
 
 /**
- * struct virtio_slice_status - QUIESCED, UNPLUG_FAILED, RESUMED, PLUGGED:
- *	header, then this
+ * struct virtio_slice_status - QUIESCED, UNPLUG_FAILED, RESUMED, PLUGGED,
+ *	RESERVED: header, then this
  * @status: 0 or a positive errno
  * @why: enum slice_why
  */
@@ -198,6 +230,38 @@ struct virtio_slice_chunks {
 struct virtio_slice_chunk {
 	__le64 addr;
 	__le32 bytes;			/* 1 .. VIRTIO_SLICE_CHUNK_BYTES_MAX */
+	__le32 rsvd;
+};
+
+/**
+ * struct virtio_slice_find - FIND: header, then this
+ * @tag: the driver's own name for it, in FIND_DONE; not one under way
+ * @timeout_ms: 1 .. VIRTIO_SLICE_FIND_MS_MAX
+ * @rsvd: 0
+ * @digest: SHA-256 of the layer's name, zero padded to 16 bytes, and the key:
+ *	keys may be secrets of the guest's applications
+ *
+ * Answered with SLICE_RESP_OK; _NO_ROOM: too many are under way, or came too
+ * fast; _STALE: no such slice runs here now.
+ */
+struct virtio_slice_find {
+	__le64 tag;
+	__le32 timeout_ms;
+	__le32 rsvd;
+	__u8 digest[VIRTIO_SLICE_DIGEST_BYTES];
+};
+
+/**
+ * struct virtio_slice_found - FOUND: header, then this
+ * @tag: of the event LOOKUP
+ * @status: 0: the header's slice has a capsule with that key and could take
+ *	what needs it; ENOENT: none here; EAGAIN: it is leaving or arriving, ask
+ *	again shortly
+ * @rsvd: 0
+ */
+struct virtio_slice_found {
+	__le64 tag;
+	__le32 status;
 	__le32 rsvd;
 };
 
@@ -232,10 +296,23 @@ enum virtio_slice_event_type {
 	VIRTIO_SLICE_EVENT_ROOM		= 5,	/* arg: bytes of the image */
 	VIRTIO_SLICE_EVENT_OPEN		= 6,
 	VIRTIO_SLICE_EVENT_DISCARD	= 7,
+	VIRTIO_SLICE_EVENT_LOOKUP	= 8,	/* arg: tag; data: digest; no slice */
+	VIRTIO_SLICE_EVENT_FIND_DONE	= 9,	/* arg: tag; term: status, see below */
+	VIRTIO_SLICE_EVENT_RESERVE	= 10,	/* arg: bytes of memory; data: counts */
+	VIRTIO_SLICE_EVENT_UNRESERVE	= 11,
 };
+
+/*
+ * Status of FIND_DONE: 0: the slice that asked is being moved to the session
+ * now, its QUIESCE follows; the find ends when the slice has left, or with
+ * another FIND_DONE of the same tag.  Else a positive errno, and it has ended:
+ * ENOENT: every peer has answered that it has none; ETIMEDOUT: not all have, or
+ * the slice did not leave in time; EBUSY: the slice can not move now.
+ */
 
 /**
  * struct virtio_slice_event - what an event buffer is filled with
+ * @data: as the type says, or zero
  */
 struct virtio_slice_event {
 	__le16 type;
@@ -244,6 +321,7 @@ struct virtio_slice_event {
 	struct virtio_slice_id slice;
 	__le64 term;
 	__le64 arg;
+	__u8 data[32];
 };
 
 #endif /* _UAPI_LINUX_VIRTIO_SLICE_H */

@@ -33,7 +33,7 @@
 
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_request) != 32);
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_layer) != 32);
-QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_set) != 72);
+QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_set) != 104);
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_flow) != 40);
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_flow) != sizeof(SliceFlow));
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_status) != 8);

@@ -36,7 +36,7 @@
 #define QUEUE_SIZE 256
 
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_config) != 24);
-QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_event) != 40);
+QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_event) != 72);
 
 /* ---- the queues ---- */
 
