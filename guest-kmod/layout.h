@@ -26,6 +26,10 @@ static_assert(sizeof(struct slice_list_entry) == 96);
 static_assert(sizeof(struct slice_move) == 48);
 static_assert(sizeof(struct slice_ulp_listen) == 16);
 static_assert(sizeof(struct slice_event) == 136);
+static_assert(sizeof(struct slice_pin) == 32);
+static_assert(sizeof(struct slice_link_key) == 128);
+static_assert(sizeof(struct slice_find) == 120);
+static_assert(sizeof(struct slice_room_limit) == 16);
 
 static_assert(sizeof(struct slice_image_header) == 64);
 static_assert(sizeof(struct slice_image_record) == 16);

@@ -130,7 +130,7 @@ static void add_entry(JsonBuilder *builder,
         "none", "references", "moving", "state", "tls", "http2", "too-large",
         "option", "urgent", "no-layer", "layer-version", "memory",
         "tuple-in-use", "deadline", "layer-refused", "image", "gone", "peer",
-        "term", "aborted",
+        "term", "aborted", "upgraded", "no-room",
     };
     g_autofree char *label = g_strndup((const char *)entry->label,
                                        sizeof(entry->label));

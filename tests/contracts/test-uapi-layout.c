@@ -74,6 +74,23 @@ static const Field ioctl_fields[] = {
     FIELD(slice_event, needs, 32, 16),
     FIELD(slice_event, word_index, 64, 4),
     FIELD(slice_event, key, 72, 64),
+    WHOLE(slice_pin, 32),
+    FIELD(slice_pin, why, 24, 4),
+    FIELD(slice_pin, rsvd, 28, 4),
+    WHOLE(slice_link_key, 128),
+    FIELD(slice_link_key, needs, 8, 16),
+    FIELD(slice_link_key, ret_slice, 24, 16),
+    FIELD(slice_link_key, layer, 40, 16),
+    FIELD(slice_link_key, rsvd, 60, 4),
+    FIELD(slice_link_key, key, 64, 64),
+    WHOLE(slice_find, 120),
+    FIELD(slice_find, layer, 24, 16),
+    FIELD(slice_find, timeout_ms, 44, 4),
+    FIELD(slice_find, key, 48, 64),
+    FIELD(slice_find, result, 112, 4),
+    FIELD(slice_find, why, 116, 4),
+    WHOLE(slice_room_limit, 16),
+    FIELD(slice_room_limit, n_max, 8, 4),
 };
 
 static const Field image_fields[] = {
@@ -147,9 +164,14 @@ static void test_numbers(void)
 {
     g_assert_cmphex(SLICE_IOC_INFO, ==, 0xB700);
     g_assert_cmphex(SLICE_IOC_LISTEN, ==, 0xB70d);
+    g_assert_cmphex(SLICE_IOC_PIN, ==, 0xB70e);
+    g_assert_cmphex(SLICE_IOC_LINK, ==, 0xB70f);
     g_assert_cmphex(SLICE_IOC_QUIESCE, ==, 0xB710);
     g_assert_cmphex(SLICE_IOC_FINISH, ==, 0xB713);
+    g_assert_cmphex(SLICE_IOC_FIND, ==, 0xB714);
+    g_assert_cmphex(SLICE_IOC_ROOM, ==, 0xB715);
     g_assert_cmpint(SLICE_WHY_ABORTED, ==, 19);
+    g_assert_cmpint(SLICE_WHY_NO_ROOM, ==, 21);
     g_assert_cmpint(SLICE_RECORD_TCP_SEND, ==, 20);
     g_assert_cmpint(VIRTIO_ID_SLICE, ==, 61);
     g_assert_cmpint(VIRTIO_SLICE_VERSION, ==, 2);

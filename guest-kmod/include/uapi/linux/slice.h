@@ -33,13 +33,15 @@
  *          out of its documented range
  * E2BIG    @size beyond what the kernel knows with a nonzero tail
  * ENOTTY   no such request
- * EPERM    needs CAP_SYS_ADMIN or is not the provider's opener
+ * EPERM    needs CAP_SYS_ADMIN, or is not the provider's opener, or the layer
+ *          is provided by another user
  * ENOENT   no capsule, slice, layer or provider of that name
  * EEXIST   that key or handle is registered already in this layer
  * EBUSY    the slice is frozen, moving, or its references did not drop in time
  * EAGAIN   frozen now, and SLICE_REF_NOWAIT was asked for
  * ESTALE   the capsule has left this VM
- * ENOSPC   a limit: openers' memory, words, capsules, component size
+ * ENOSPC   a limit: openers' memory, words, capsules, component size, finds
+ * ETIMEDOUT  FIND: not known, or not moved, in time
  * ENOMEM   no memory
  * EOPNOTSUPP  the state cannot be moved (pinned), e.g. kTLS, urgent data
  * EPROTO   an image is malformed
@@ -126,7 +128,8 @@ struct slice_info {
  *        otherwise -1
  *
  * Once for each opener; a second call is EBUSY.  Several openers may provide a
- * layer of one name, if version, rank and abi_hash are the same: else EINVAL.
+ * layer of one name, if version, rank and abi_hash are the same: else EINVAL;
+ * and if they are of one user, or the caller has CAP_SYS_ADMIN: else EPERM.
  * A capsule that arrives goes to the one of them that has the fewest.
  */
 struct slice_layer {
@@ -232,6 +235,91 @@ struct slice_dep {
 #define SLICE_DEP_DROP		0x1
 
 /**
+ * struct slice_link_key - SLICE_IOC_LINK: another layer's capsule needs mine
+ * @flags: SLICE_LINK_ONLY: what else of @layer needs @needs does so no longer
+ * @needs: of the caller's own layer; the caller holds a reference of it
+ * @ret_slice: out: the slice of @needs now
+ * @layer: zero padded; its rank is above that of @needs: else EINVAL
+ * @key_bytes: 1 .. SLICE_KEY_BYTES_MAX; with ONLY also 0: nothing of @layer
+ *         needs @needs any more
+ * @key: by which that layer finds the capsule, the rest zero
+ *
+ * SET_DEP seen from below: for a request that names a session and never reaches
+ * the layer that keeps it.  ENOENT: no capsule of @layer with that key is here,
+ * and nothing has changed.  EBUSY, ESTALE as for SET_DEP.
+ */
+struct slice_link_key {
+	__u32 size;
+	__u32 flags;
+	struct slice_id needs;
+	struct slice_id ret_slice;
+	__u8 layer[SLICE_LAYER_NAME_BYTES];
+	__u32 key_bytes;
+	__u32 rsvd;
+	__u8 key[SLICE_KEY_BYTES_MAX];
+};
+#define SLICE_LINK_ONLY		0x1
+
+/**
+ * struct slice_find - SLICE_IOC_FIND: is the session of that key here?
+ * @flags: 0
+ * @capsule: of the connection that has a request for it, of the caller's own
+ *         layer or a tcp capsule that this opener named by descriptor; the
+ *         caller holds no reference of it
+ * @layer: that keeps sessions, zero padded
+ * @key_bytes: 1 .. SLICE_KEY_BYTES_MAX
+ * @timeout_ms: 1 .. 600000
+ * @key: as in struct slice_link_key
+ * @result: out: enum slice_find_result
+ * @why: out on EBUSY: enum slice_why
+ *
+ * Before a request is begun.  A session that is leaving or arriving is waited
+ * for; one that is not here is asked for at the other VMs, and where one of
+ * them has it the connection goes there:
+ *
+ * 0 with @result HERE: the session runs here.
+ * 0 with @result NOWHERE: no VM has it; without a device: it is not here.
+ * ESTALE: @capsule has left: for the caller the connection is over.
+ * ETIMEDOUT: not known, or not moved, in time: try later (503), never begin an
+ * empty session.
+ * EBUSY: the connection's slice was moving for another reason: ask again.
+ * ENOSPC: too many finds are under way.
+ */
+struct slice_find {
+	__u32 size;
+	__u32 flags;
+	struct slice_id capsule;
+	__u8 layer[SLICE_LAYER_NAME_BYTES];
+	__u32 key_bytes;
+	__u32 timeout_ms;
+	__u8 key[SLICE_KEY_BYTES_MAX];
+	__u32 result;
+	__u32 why;
+};
+
+enum slice_find_result {
+	SLICE_FIND_HERE		= 1,
+	SLICE_FIND_NOWHERE	= 2,
+};
+
+/**
+ * struct slice_room_limit - SLICE_IOC_ROOM: how many capsules a provider takes
+ * @flags: 0
+ * @n_max: slices that would bring more are refused before anything moves
+ *         (SLICE_WHY_NO_ROOM); what it has already, or registers itself, stays.
+ *         SLICE_ROOM_NO_LIMIT is the default
+ *
+ * Of a provider, by its own opener: else EPERM.
+ */
+struct slice_room_limit {
+	__u32 size;
+	__u32 flags;
+	__u32 n_max;
+	__u32 rsvd;
+};
+#define SLICE_ROOM_NO_LIMIT	0xffffffffu
+
+/**
  * struct slice_closure - SLICE_IOC_CLOSURE: all capsules of a slice
  * @flags: 0
  * @id: of any capsule of it, or of the slice
@@ -280,6 +368,29 @@ enum slice_why {
 	SLICE_WHY_PEER		= 17,	/* the other hypervisor */
 	SLICE_WHY_TERM		= 18,	/* an older term */
 	SLICE_WHY_ABORTED	= 19,	/* by the orchestrator */
+	SLICE_WHY_UPGRADED	= 20,	/* protocol switched, e.g. WebSocket */
+	SLICE_WHY_NO_ROOM	= 21,	/* a layer takes no more capsules */
+};
+
+/**
+ * struct slice_pin - SLICE_IOC_PIN: this capsule cannot move
+ * @flags: 0
+ * @id: of the caller's own layer, or a tcp capsule that this opener has named
+ *         by descriptor (GET_ID): else EPERM
+ * @why: that pins: SLICE_WHY_TLS, HTTP2, TOO_LARGE, OPTION, URGENT, UPGRADED;
+ *         SLICE_WHY_NONE takes it back; others are EINVAL
+ *
+ * Its slice is SLICE_PINNED with that reason, and a move of it is refused
+ * before anything happens.  One word for each capsule: the last one counts, and
+ * it lasts until it is taken back or the capsule ends.  EBUSY: the slice is on
+ * its way already.
+ */
+struct slice_pin {
+	__u32 size;
+	__u32 flags;
+	struct slice_id id;
+	__u32 why;
+	__u32 rsvd;
 };
 
 /* Guest-side life of a slice. */
@@ -380,10 +491,14 @@ struct slice_ulp_listen {
 #define SLICE_IOC_CLOSURE	_IO(SLICE_IOC_MAGIC, 0x0b)
 #define SLICE_IOC_LIST		_IO(SLICE_IOC_MAGIC, 0x0c)
 #define SLICE_IOC_LISTEN	_IO(SLICE_IOC_MAGIC, 0x0d)
+#define SLICE_IOC_PIN		_IO(SLICE_IOC_MAGIC, 0x0e)
+#define SLICE_IOC_LINK		_IO(SLICE_IOC_MAGIC, 0x0f)
 #define SLICE_IOC_QUIESCE	_IO(SLICE_IOC_MAGIC, 0x10)
 #define SLICE_IOC_UNPLUG	_IO(SLICE_IOC_MAGIC, 0x11)
 #define SLICE_IOC_PLUG		_IO(SLICE_IOC_MAGIC, 0x12)
 #define SLICE_IOC_FINISH	_IO(SLICE_IOC_MAGIC, 0x13)
+#define SLICE_IOC_FIND		_IO(SLICE_IOC_MAGIC, 0x14)
+#define SLICE_IOC_ROOM		_IO(SLICE_IOC_MAGIC, 0x15)
 
 /* What read() on a provider that is not PASSIVE gives; whole records only. */
 enum slice_event_type {
