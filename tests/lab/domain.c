@@ -56,6 +56,15 @@ static void add_channel(GString *xml, const char *path, const char *name)
         path, name);
 }
 
+/* QEMU's guest agent: its socket is libvirt's own, for qemu-agent-command. */
+static void add_guest_agent(GString *xml)
+{
+    g_string_append(xml,
+                    "    <channel type='unix'>\n"
+                    "      <target type='virtio' name='org.qemu.guest_agent.0'/>\n"
+                    "    </channel>\n");
+}
+
 static void add_qemu_args(GString *xml, const LabDomain *domain)
 {
     const LabVmSpec *spec = &domain->spec;
@@ -140,6 +149,7 @@ char *lab_domain_xml(const LabDomain *domain)
     add_interface(xml, LAB_OWN_BRIDGE, domain->own_port, own_mac);
     add_channel(xml, domain->hand_socket, HAND_PORT);
     add_channel(xml, domain->agent_socket, "slice.agent.0");
+    add_guest_agent(xml);
     g_string_append_printf(
         xml,
         "    <serial type='file'><source path='%s'/></serial>\n"

@@ -11,6 +11,7 @@
 #   ../../demo/www          the demo's pages, as /var/www/html
 #   meson's install tag "guest"      libslice, layers, agent, test programs
 #   $SLICE_KMOD/<release>/slice.ko   as /usr/lib/modules/<release>/slice.ko
+#   $SLICE_QEMU/bin/qemu-ga          as /usr/sbin/qemu-ga, with our commands
 #
 # What has not been built is left out, and said so.
 set -euo pipefail
@@ -38,6 +39,11 @@ while read -r release; do
 		echo "product.sh: no slice.ko for Linux $release: its guests get none" >&2
 	fi
 done </usr/share/slice/kernels/versions
+if [[ -x $SLICE_QEMU/bin/qemu-ga ]]; then
+	install -D -m 755 "$SLICE_QEMU/bin/qemu-ga" "$tree/usr/sbin/qemu-ga"
+else
+	echo "product.sh: QEMU is not built: guests get no guest agent" >&2
+fi
 chown -R 0:0 "$tree"
 
 mkfs.erofs --quiet -T 0 -U 00000000-0000-0000-0000-000000000001 "$out.new" "$tree"
