@@ -11,6 +11,11 @@
 
 /* The registry may grow between two looks at it: room for as many more. */
 #define LIST_SLACK 64
+/*
+ * JSON-GLib's parser calls itself for each level: 65536 brackets in a row
+ * would take it past the end of the stack.  A request needs two, wherever.
+ */
+#define BRACKETS_MAX 64
 
 static void begin_reply(JsonBuilder *builder, JsonNode *id)
 {
@@ -200,15 +205,26 @@ static const struct {
     { "list", answer_list },
 };
 
-/* An id is given back as it is: only what is small and plain. */
+/*
+ * An id is given back as it is: only what is small, plain and exact.  A number
+ * with a fraction would come back in another spelling, an infinite one in none.
+ */
 static JsonNode *id_of(JsonObject *object)
 {
     JsonNode *id = json_object_get_member(object, "id");
+    GType type = id ? json_node_get_value_type(id) : G_TYPE_INVALID;
 
-    if (!id || !JSON_NODE_HOLDS_VALUE(id)) {
-        return NULL;
+    return type == G_TYPE_STRING || type == G_TYPE_INT64 ? id : NULL;
+}
+
+static gboolean is_flat(const char *line, gsize bytes)
+{
+    guint n = 0;
+
+    for (gsize i = 0; i < bytes; i++) {
+        n += line[i] == '[' || line[i] == '{';
     }
-    return id;
+    return n <= BRACKETS_MAX;
 }
 
 char *slice_request_answer(struct slice_opener *opener, const char *line,
@@ -223,6 +239,10 @@ char *slice_request_answer(struct slice_opener *opener, const char *line,
     if (bytes > SLICE_REQUEST_BYTES_MAX) {
         return error_reply(NULL, "INVALID", "a request of more than %d bytes",
                            SLICE_REQUEST_BYTES_MAX);
+    }
+    if (!is_flat(line, bytes)) {
+        return error_reply(NULL, "INVALID", "more than %d brackets",
+                           BRACKETS_MAX);
     }
     if (!json_parser_load_from_data(parser, line, (gssize)bytes, &error)) {
         return error_reply(NULL, "INVALID", "not JSON: %s", error->message);

@@ -8,13 +8,13 @@
  *	<- {"id": 7, "return": [ ... ]}
  *	<- {"id": 7, "error": {"code": "INVALID", "message": "..."}}
  *
- * "id" is any string or number and comes back as it was, if it was given.
+ * "id" is any string or 64-bit integer and comes back as it was, if it was given.
  *
  *	info	api-version, incarnation, capsules, slices, and limits
  *	list	an object for each slice: id, label, top, state, movability, why,
  *		capsules, connections, references, memory-bytes
  *
- * 64-bit numbers and ids are strings.
+ * 64-bit numbers and ids are strings.  The prose is docs/specs/agent.md.
  */
 #ifndef SLICE_AGENT_REQUEST_H
 #define SLICE_AGENT_REQUEST_H

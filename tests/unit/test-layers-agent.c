@@ -69,12 +69,28 @@ static void test_nonsense_gets_an_error(void)
     }
 }
 
-static void test_compound_id_is_not_given_back(void)
+/* A parser that calls itself must not be led past the end of its stack. */
+static void test_deep_nesting_is_refused(void)
 {
-    g_autofree char *reply =
-        slice_request_answer(NULL, "{\"execute\":\"x\",\"id\":[1]}", 24);
+    g_autofree char *line = g_strnfill(SLICE_REQUEST_BYTES_MAX, '[');
+    g_autofree char *reply = NULL;
 
-    g_assert_null(strstr(reply, "\"id\""));
+    memcpy(line, "/*\"*/", 5);      /* brackets in no string, if one looks hard */
+    reply = slice_request_answer(NULL, line, SLICE_REQUEST_BYTES_MAX);
+    g_assert_cmpstr(reply, ==, "{\"error\":{\"code\":\"INVALID\",\"message\":"
+                    "\"more than 64 brackets\"}}\n");
+}
+
+static void test_other_id_is_not_given_back(void)
+{
+    static const char *const ids[] = { "[1]", "{}", "null", "1.5", "1e999", "99999999999999999999.9" };
+
+    for (guint i = 0; i < G_N_ELEMENTS(ids); i++) {
+        g_autofree char *line = g_strdup_printf("{\"execute\":\"x\",\"id\":%s}", ids[i]);
+        g_autofree char *reply = slice_request_answer(NULL, line, strlen(line));
+
+        g_assert_null(strstr(reply, "\"id\""));
+    }
 }
 
 int main(int argc, char **argv)
@@ -88,7 +104,9 @@ int main(int argc, char **argv)
                     test_machine_without_slices_says_so);
     g_test_add_func("/layers/agent/nonsense-gets-an-error",
                     test_nonsense_gets_an_error);
-    g_test_add_func("/layers/agent/compound-id-is-not-given-back",
-                    test_compound_id_is_not_given_back);
+    g_test_add_func("/layers/agent/other-id-is-not-given-back",
+                    test_other_id_is_not_given_back);
+    g_test_add_func("/layers/agent/deep-nesting-is-refused",
+                    test_deep_nesting_is_refused);
     return g_test_run();
 }
