@@ -31,10 +31,15 @@ struct LabCapture {
     int errors;                 /* its standard error, open for as long as it runs */
 };
 
+char *lab_client_mac(LabClient *client)
+{
+    return g_strdup_printf("52:54:00:77:01:%02x", (guint)atoi(client->name + 2));
+}
+
 static bool set_up_link(LabClient *client, GError **error)
 {
     g_autofree char *network = g_strdup_printf("%s/24", client->address);
-    g_autofree char *mac = g_strdup_printf("52:54:00:77:01:%02x", (guint)atoi(client->name + 2));
+    g_autofree char *mac = lab_client_mac(client);
     const char *n = client->name, *port = client->port;
     const char *const commands[][12] = {
         { "ip", "netns", "add", n },
@@ -115,13 +120,13 @@ int lab_client_netns(LabClient *client)
     return client->netns;
 }
 
-int lab_client_socket(LabClient *client, GError **error)
+static int make_socket(LabClient *client, int type, GError **error)
 {
     int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     int fd = -1;
 
     if (home >= 0 && !setns(client->netns, CLONE_NEWNET)) {
-        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
         if (setns(home, CLONE_NEWNET)) {
             g_error("a thread cannot come back from %s: %s", client->name, g_strerror(errno));
         }
@@ -134,6 +139,16 @@ int lab_client_socket(LabClient *client, GError **error)
         close(home);
     }
     return fd;
+}
+
+int lab_client_socket(LabClient *client, GError **error)
+{
+    return make_socket(client, SOCK_STREAM, error);
+}
+
+int lab_client_datagram_socket(LabClient *client, GError **error)
+{
+    return make_socket(client, SOCK_DGRAM, error);
 }
 
 /* ---- captures ---- */

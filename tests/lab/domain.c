@@ -105,7 +105,7 @@ static void add_metadata(GString *xml, const LabDomain *domain)
         "      <slice:service bridge='" LAB_SERVICE_BRIDGE "'/>\n"
         "    </slice:domain>\n"
         "  </metadata>\n",
-        domain->qmp_socket, domain->stream_port);
+        domain->qmp_socket, domain->reach_port);
 }
 
 char *lab_domain_xml(const LabDomain *domain)

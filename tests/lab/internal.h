@@ -27,6 +27,7 @@ struct Lab {
     GHashTable *children;       /* GPid, set */
     GPtrArray *hosts;
     GPtrArray *clients;
+    GPtrArray *links;
     GPid sliced;
 };
 
@@ -49,6 +50,7 @@ typedef struct LabDomain {
     const char *hand_socket, *agent_socket, *qmp_socket;
     const char *lab_qmp_socket;
     unsigned int stream_port;   /* where the engine listens, on loopback */
+    unsigned int reach_port;    /* where others reach it: that, or a relay's */
     const char *service_port, *own_port, *own_address;
 } LabDomain;
 
@@ -67,6 +69,12 @@ void lab_host_hang_up(LabHost *host);
 void lab_vm_free(LabVm *vm);
 void lab_vm_hang_up(LabVm *vm);
 void lab_client_free(LabClient *client);
+/** lab_client_mac: of its eth0; the caller frees. */
+char *lab_client_mac(LabClient *client);
+void lab_link_free(LabLink *link);
+/** lab_relay_new: from @port to @engine_port, both on loopback. */
+LabRelay *lab_relay_new(uint16_t port, uint16_t engine_port, GError **error);
+void lab_relay_free(LabRelay *relay);
 
 /* ---- the hand (hand.c): programs in a guest ---- */
 

@@ -275,6 +275,7 @@ Lab *lab_new(const char *name, GError **error)
     lab->children = g_hash_table_new(NULL, NULL);
     lab->hosts = g_ptr_array_new_with_free_func((GDestroyNotify)lab_host_free);
     lab->clients = g_ptr_array_new_with_free_func((GDestroyNotify)lab_client_free);
+    lab->links = g_ptr_array_new_with_free_func((GDestroyNotify)lab_link_free);
 
     {
         const char *empty[] = { "rm", "-rf", "--one-file-system", "--", lab->dir, NULL };
@@ -304,6 +305,7 @@ void lab_free(Lab *lab)
         return;
     }
     g_ptr_array_unref(lab->hosts);
+    g_ptr_array_unref(lab->links);
     g_ptr_array_unref(lab->clients);
     g_hash_table_iter_init(&iter, lab->children);
     while (g_hash_table_iter_next(&iter, &pid, NULL)) {

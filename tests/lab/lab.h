@@ -55,6 +55,8 @@ typedef struct LabHost LabHost;
 typedef struct LabVm LabVm;
 typedef struct LabClient LabClient;
 typedef struct LabCapture LabCapture;
+typedef struct LabLink LabLink;
+typedef struct LabRelay LabRelay;
 typedef struct LabQmp LabQmp;
 
 /* ---- the lab (lab.c) ---- */
@@ -148,6 +150,7 @@ const char *lab_host_uri(LabHost *host);
  * @plain: do not load slice.ko
  * @service_address: of eth0, or NULL for the cluster's
  * @memory_mb: 0 for the default of 256
+ * @relay: other engines reach its engine through a relay, see lab_vm_relay
  */
 typedef struct LabVmSpec {
     const char *name;
@@ -157,6 +160,7 @@ typedef struct LabVmSpec {
     bool plain;
     const char *service_address;
     unsigned int memory_mb;
+    bool relay;
 } LabVmSpec;
 
 /** lab_vm_new: define the domain; it does not run yet. */
@@ -176,6 +180,11 @@ const char *lab_vm_name(LabVm *vm);
 const char *lab_vm_own_address(LabVm *vm);
 /** lab_vm_service_port: its port on the service bridge. */
 const char *lab_vm_service_port(LabVm *vm);
+
+/** lab_vm_relay: the line to its engine; NULL without spec.relay. */
+LabRelay *lab_vm_relay(LabVm *vm);
+/** lab_vm_pid: of its QEMU while it runs, or 0. */
+GPid lab_vm_pid(LabVm *vm);
 
 /** lab_vm_qmp: its own QMP socket, connected on first use; NULL on failure. */
 LabQmp *lab_vm_qmp(LabVm *vm, GError **error);
@@ -221,6 +230,8 @@ const char *lab_client_address(LabClient *client);
 const char *lab_client_port(LabClient *client);
 /** lab_client_socket: a TCP socket in the client's namespace; thread-safe. */
 int lab_client_socket(LabClient *client, GError **error);
+/** lab_client_datagram_socket: the same for UDP. */
+int lab_client_datagram_socket(LabClient *client, GError **error);
 /** lab_client_netns: descriptor of its namespace, borrowed. */
 int lab_client_netns(LabClient *client);
 
@@ -233,6 +244,70 @@ LabCapture *lab_capture_new(Lab *lab, LabClient *client, const char *interface,
                             const char *file, GError **error);
 /** lab_capture_stop: returns when the file is whole; accepts NULL. */
 bool lab_capture_stop(LabCapture *capture, GError **error);
+
+/* ---- links (link.c) ---- */
+
+typedef enum LabLinkWay {
+    LAB_LINK_FROM_CLIENT,
+    LAB_LINK_TO_CLIENT,
+} LabLinkWay;
+
+/**
+ * struct LabLinkSettings - what a link does to frames of one direction
+ * @cut: nothing passes
+ * @delay_ms: that each frame takes
+ * @rate_kbit: thousands of bits a second; 0: no limit
+ * @loss_permille, @duplicate_permille: of frames
+ * @late_permille: of frames that come 10 ms after their turn, out of order
+ *
+ * All zero: a wire.  Only TCP and UDP over IPv4 is lost, doubled or late.
+ */
+typedef struct LabLinkSettings {
+    bool cut;
+    unsigned int delay_ms;
+    unsigned int rate_kbit;
+    unsigned int loss_permille, duplicate_permille, late_permille;
+} LabLinkSettings;
+
+/**
+ * struct LabLinkCounts - frames of one direction, since the link was made
+ *
+ * n_in + n_doubled = n_out + n_cut + n_lost + n_overflowed + n_waiting.
+ */
+typedef struct LabLinkCounts {
+    uint64_t n_in, n_out, n_cut, n_lost, n_doubled, n_late, n_overflowed, n_waiting;
+} LabLinkCounts;
+
+/**
+ * lab_link_new: put a link between a client and the service bridge
+ * @seed: of the link's choices; print it, so that they can be had again
+ *
+ * The client's interface is made anew, so before it has any connection and
+ * before sliced looks for ports.  The link lives as long as the lab.
+ */
+LabLink *lab_link_new(Lab *lab, LabClient *client, uint64_t seed, GError **error);
+/** lab_link_set: from now on, for frames that come; from any thread. */
+void lab_link_set(LabLink *link, LabLinkWay way, const LabLinkSettings *settings);
+void lab_link_count(LabLink *link, LabLinkWay way, LabLinkCounts *ret_counts);
+
+/* ---- the line between hypervisors (relay.c) ---- */
+
+/**
+ * LabRelayMode - what the line to an engine does
+ * @LAB_RELAY_WIRE: passes all
+ * @LAB_RELAY_CUT: passes nothing and tells nobody
+ * @LAB_RELAY_SPOILT: changes a bit of each piece on its way to the engine
+ */
+typedef enum LabRelayMode {
+    LAB_RELAY_WIRE,
+    LAB_RELAY_CUT,
+    LAB_RELAY_SPOILT,
+} LabRelayMode;
+
+/** lab_relay_set: from now on; from any thread. */
+void lab_relay_set(LabRelay *relay, LabRelayMode mode);
+/** lab_relay_n_spoilt: pieces that were changed so far. */
+unsigned int lab_relay_n_spoilt(LabRelay *relay);
 
 /* ---- sliced (sliced.c) ---- */
 

@@ -6,6 +6,7 @@
  * takes a quarter of the time and starts from the same state.
  */
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "internal.h"
 
 #define LAB_STREAM_PORT 7700
+#define LAB_RELAY_PORT 7800
 
 struct LabVm {
     LabHost *host;
@@ -24,6 +26,7 @@ struct LabVm {
     virDomainPtr domain;
     LabHand *hand;
     LabQmp *qmp;
+    LabRelay *relay;
 };
 
 static bool fail(LabVm *vm, const char *what, GError **error)
@@ -61,6 +64,7 @@ static char *make_xml(LabVm *vm)
         .qmp_socket = vm->qmp_socket,
         .lab_qmp_socket = vm->lab_qmp_socket,
         .stream_port = LAB_STREAM_PORT + vm->spec.number,
+        .reach_port = (vm->relay ? LAB_RELAY_PORT : LAB_STREAM_PORT) + vm->spec.number,
         .service_port = vm->service_port,
         .own_port = vm->own_port,
         .own_address = vm->own_address,
@@ -99,6 +103,13 @@ LabVm *lab_vm_new(LabHost *host, const LabVmSpec *spec, GError **error)
     vm->lab_qmp_socket = socket_path(vm, "lab-qmp");
     vm->saved = g_strdup_printf("%s/%s.saved", host->lab->dir, vm->name);
     g_ptr_array_add(host->vms, vm);
+    if (spec->relay) {
+        vm->relay = lab_relay_new(LAB_RELAY_PORT + spec->number, LAB_STREAM_PORT + spec->number,
+                                  error);
+        if (!vm->relay) {
+            return NULL;
+        }
+    }
 
     xml = make_xml(vm);
     record = g_strdup_printf("%s/%s.xml", host->lab->dir, vm->name);
@@ -124,6 +135,7 @@ void lab_vm_free(LabVm *vm)
         virDomainDestroy(vm->domain);
         virDomainFree(vm->domain);
     }
+    lab_relay_free(vm->relay);
     g_free(vm->name);
     g_free(vm->service_port);
     g_free(vm->own_port);
@@ -197,6 +209,35 @@ const char *lab_vm_own_address(LabVm *vm)
 const char *lab_vm_service_port(LabVm *vm)
 {
     return vm->service_port;
+}
+
+LabRelay *lab_vm_relay(LabVm *vm)
+{
+    return vm->relay;
+}
+
+/* libvirt runs in a PID namespace of its host, so its numbers are not ours. */
+GPid lab_vm_pid(LabVm *vm)
+{
+    g_autofree char *name = g_strdup_printf("guest=%s,", vm->name);
+    g_autoptr(GDir) dir = g_dir_open("/proc", 0, NULL);
+    const char *entry;
+
+    while (dir && (entry = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename("/proc", entry, "cmdline", NULL);
+        g_autofree char *line = NULL;
+        gsize bytes = 0;
+
+        if (!g_ascii_isdigit(*entry) || !g_file_get_contents(path, &line, &bytes, NULL)) {
+            continue;
+        }
+        for (gsize at = 0; at < bytes; at += strlen(line + at) + 1) {
+            if (g_str_has_prefix(line + at, name)) {
+                return atoi(entry);
+            }
+        }
+    }
+    return 0;
 }
 
 LabQmp *lab_vm_qmp(LabVm *vm, GError **error)

@@ -115,7 +115,7 @@ in_root() {
 		HOME=/root TERM="${TERM:-dumb}" LANG=C.UTF-8 \
 		${http_proxy+http_proxy="$http_proxy"} ${https_proxy+https_proxy="$https_proxy"} \
 		SLICE_TOP="$TOP" SLICE_CACHE="$CACHE" SLICE_JOBS="$JOBS" \
-		${SLICE_SHOW+SLICE_SHOW="$SLICE_SHOW"} \
+		${SLICE_SHOW+SLICE_SHOW="$SLICE_SHOW"} ${SLICE_ALL+SLICE_ALL="$SLICE_ALL"} \
 		SLICE_BUILD="$CACHE/build" SLICE_QEMU="$CACHE/qemu" SLICE_OVS="$CACHE/ovs" SLICE_KMOD="$CACHE/kmod" \
 		SLICE_IMAGE="$CACHE/image" SLICE_RESULTS="$CACHE/results" SLICE_SOURCES="$CACHE/root/sources.list" \
 		CCACHE_DIR="$CACHE/ccache" CCACHE_COMPILERCHECK=content CCACHE_MAXSIZE=3G \

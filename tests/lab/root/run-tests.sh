@@ -73,6 +73,6 @@ qtest-asan)
 	run_in "$SLICE_QEMU/build-asan" --timeout-multiplier 4
 	;;
 fuzz) run_in "$SLICE_CACHE/build-fuzz" --timeout-multiplier 2 ;;
-vm) run_in "$SLICE_BUILD" --num-processes 1 ;;
+vm) run_in "$SLICE_BUILD" --num-processes 1 ${SLICE_ALL+--timeout-multiplier 20} ;;
 *) run_in "$SLICE_BUILD" ;;
 esac
