@@ -23,7 +23,15 @@ static Wire *wire_of(const WirePacket *packets, size_t n)
 static WirePacket data(int64_t ms, uint32_t seq, uint32_t bytes)
 {
     return (WirePacket){ .time_ns = ms * MS, .source_port = 80, .destination_port = CLIENT,
-                         .seq = seq, .bytes = bytes, .flags = WIRE_ACK };
+                         .seq = seq, .bytes = bytes, .flags = WIRE_ACK, .scale = -1 };
+}
+
+/* From the client: an acknowledgement with a window; @scale >= 0 makes it a SYN. */
+static WirePacket says(int64_t ms, uint32_t ack, uint16_t window, int scale)
+{
+    return (WirePacket){ .time_ns = ms * MS, .source_port = CLIENT, .destination_port = 80,
+                         .ack = ack, .window = window, .scale = scale,
+                         .flags = scale >= 0 ? WIRE_SYN : WIRE_ACK };
 }
 
 static WireVerdict judge(const WirePacket *packets, size_t n)
@@ -61,6 +69,46 @@ static void test_fast(void)
 
     g_assert_cmpuint(verdict.n_repeated, ==, 1);
     g_assert_cmpuint(verdict.n_timeouts, ==, 0);
+}
+
+/* What was acknowledged need not come again; what was not, may. */
+static void test_stale(void)
+{
+    WirePacket packets[] = {
+        data(1, 100, 50), data(2, 150, 50), says(3, 150, 9, -1), data(4, 100, 50), data(5, 120, 60),
+    };
+    WireVerdict verdict = judge(packets, G_N_ELEMENTS(packets));
+
+    g_assert_cmpuint(verdict.n_repeated, ==, 2);
+    g_assert_cmpuint(verdict.n_stale, ==, 1);
+}
+
+static void test_outside(void)
+{
+    WirePacket packets[] = {
+        says(1, 0, 1000, 2),            /* SYN: from now on windows count fourfold */
+        says(2, 100, 10, -1),           /* up to 140 */
+        data(3, 100, 40), data(4, 140, 1), says(5, 140, 0, -1), says(6, 141, 1, -1),
+        data(7, 141, 4), data(8, 145, 1),
+    };
+    WireVerdict verdict = judge(packets, G_N_ELEMENTS(packets));
+
+    g_assert_cmpuint(verdict.n_outside, ==, 2);
+    /* Without the begin nobody knows what a window means. */
+    verdict = judge(packets + 1, G_N_ELEMENTS(packets) - 1);
+    g_assert_cmpuint(verdict.n_outside, ==, 0);
+}
+
+/* What came before the span is known, but does not count. */
+static void test_span(void)
+{
+    WirePacket packets[] = { data(1, 100, 50), data(300, 100, 50), data(700, 100, 50) };
+    g_autoptr(Wire) wire = wire_of(packets, G_N_ELEMENTS(packets));
+    WireVerdict verdict;
+
+    wire_judge(wire, CLIENT, true, true, 250 * MS, 500 * MS, &verdict);
+    g_assert_cmpuint(verdict.n_timeouts, ==, 1);
+    g_assert_cmpuint(verdict.n_bytes, ==, 50);
 }
 
 static void test_wraps(void)
@@ -137,6 +185,9 @@ int main(int argc, char **argv)
     g_test_add_func("/wire/a-clean-connection-has-no-repetition", test_clean);
     g_test_add_func("/wire/an-old-repetition-is-a-time-out", test_timeout);
     g_test_add_func("/wire/a-young-repetition-is-none", test_fast);
+    g_test_add_func("/wire/what-was-acknowledged-and-comes-again-is-stale", test_stale);
+    g_test_add_func("/wire/payload-beyond-the-window-is-outside", test_outside);
+    g_test_add_func("/wire/what-came-before-the-span-is-known", test_span);
     g_test_add_func("/wire/sequence-numbers-wrap", test_wraps);
     g_test_add_func("/wire/flags-are-counted-for-one-connection", test_flags);
     g_test_add_func("/wire/changes-of-the-server's-place-are-seen", test_owners);

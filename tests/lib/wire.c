@@ -10,6 +10,9 @@
 #include <string.h>
 
 #define SERVER_PORT 80
+#define OPTION_END 0
+#define OPTION_NOTHING 1
+#define OPTION_SCALE 3
 #define PCAP_MICROSECONDS 0xa1b2c3d4u
 #define PCAP_NANOSECONDS 0xa1b23c4du
 #define PCAP_ETHERNET 1
@@ -29,6 +32,7 @@ Wire *wire_new(void)
     Wire *wire = g_new0(Wire, 1);
 
     wire->packets = g_array_new(FALSE, FALSE, sizeof(WirePacket));
+    wire->server_port = SERVER_PORT;
     return wire;
 }
 
@@ -48,6 +52,25 @@ static uint16_t get16(const uint8_t *at)
 static uint32_t get32(const uint8_t *at)
 {
     return (uint32_t)get16(at) << 16 | get16(at + 2);
+}
+
+/* The shift count of a SYN's window scale option, or -1. */
+static int8_t parse_scale(const uint8_t *options, size_t bytes)
+{
+    for (size_t i = 0; i < bytes && options[i] != OPTION_END; ) {
+        if (options[i] == OPTION_NOTHING) {
+            i++;
+            continue;
+        }
+        if (i + 1 >= bytes || options[i + 1] < 2 || options[i + 1] > bytes - i) {
+            break;
+        }
+        if (options[i] == OPTION_SCALE && options[i + 1] == 3) {
+            return MIN(options[i + 2], 14);
+        }
+        i += options[i + 1];
+    }
+    return -1;
 }
 
 /* The payload's length comes from the IP header, as the frame may be cut. */
@@ -76,6 +99,11 @@ static bool parse_frame(const uint8_t *frame, size_t kept, WirePacket *ret_packe
     ret_packet->seq = get32(tcp + 4);
     ret_packet->ack = get32(tcp + 8);
     ret_packet->flags = tcp[13];
+    ret_packet->window = get16(tcp + 14);
+    ret_packet->scale = -1;
+    if (ret_packet->flags & WIRE_SYN && kept >= 14 + ip_bytes + tcp_bytes) {
+        ret_packet->scale = parse_scale(tcp + 20, tcp_bytes - 20);
+    }
     ret_packet->bytes = total - ip_bytes - tcp_bytes;
     return true;
 }
@@ -143,11 +171,18 @@ void wire_sort(Wire *wire)
  * One direction's payload: how far it got, and when the bytes up to there were
  * last sent.  A repetition is by time-out when its bytes had been silent for as
  * long as Linux' shortest time-out; a fast retransmission comes sooner.
+ *
+ * And what its receiver has said so far: how far it has got, and the edge of its
+ * window.  A capture may see an acknowledgement that the sender has not, never
+ * the other way round, so payload beyond the edge is the sender's mistake.
  */
 typedef struct Direction {
     bool begun;
     uint32_t end;
     GArray *sent;               /* Range, the last SENT_MAX */
+    int scale;                  /* of the receiver's windows; -1: unknown */
+    bool acknowledged, windowed;
+    uint32_t acked, edge;
 } Direction;
 
 typedef struct Range {
@@ -157,6 +192,11 @@ typedef struct Range {
 
 #define SENT_MAX 4096
 
+static bool is_after(uint32_t one, uint32_t other)
+{
+    return (int32_t)(one - other) > 0;
+}
+
 static int64_t last_sent(const Direction *direction, const WirePacket *packet)
 {
     int64_t newest = 0;
@@ -164,27 +204,58 @@ static int64_t last_sent(const Direction *direction, const WirePacket *packet)
     for (guint i = direction->sent->len; i-- > 0; ) {
         const Range *range = &g_array_index(direction->sent, Range, i);
 
-        if ((int32_t)(packet->seq - range->begin) >= 0 && (int32_t)(packet->seq - range->end) < 0) {
+        if (!is_after(range->begin, packet->seq) && is_after(range->end, packet->seq)) {
             newest = MAX(newest, range->time_ns);
         }
     }
     return newest;
 }
 
-static void judge_payload(Direction *direction, const WirePacket *packet, WireVerdict *verdict)
+/* @packet comes from the receiver of @direction. */
+static void hear(Direction *direction, const WirePacket *packet)
+{
+    bool syn = packet->flags & WIRE_SYN;
+    uint32_t edge;
+
+    if (syn) {                  /* a port that is used again begins anew */
+        direction->scale = packet->scale;
+        direction->acknowledged = direction->windowed = false;
+    }
+    if (!(packet->flags & WIRE_ACK)) {
+        return;
+    }
+    if (!direction->acknowledged || is_after(packet->ack, direction->acked)) {
+        direction->acked = packet->ack;
+        direction->acknowledged = true;
+    }
+    if (direction->scale < 0) {
+        return;                 /* its begin was not seen, or it has no scale */
+    }
+    /* A SYN's own window is never scaled. */
+    edge = packet->ack + ((uint32_t)packet->window << (syn ? 0 : direction->scale));
+    if (!direction->windowed || is_after(edge, direction->edge)) {
+        direction->edge = edge;
+        direction->windowed = true;
+    }
+}
+
+static void judge_payload(Direction *direction, const WirePacket *packet, bool counts,
+                          WireVerdict *verdict)
 {
     Range range = { packet->seq, packet->seq + packet->bytes, packet->time_ns };
 
-    verdict->n_bytes += packet->bytes;
-    if (direction->begun && (int32_t)(packet->seq - direction->end) < 0) {
+    if (counts) {
+        verdict->n_bytes += packet->bytes;
+        verdict->n_outside += direction->windowed && is_after(range.end, direction->edge);
+    }
+    if (counts && direction->begun && is_after(direction->end, packet->seq)) {
         int64_t before = last_sent(direction, packet);
 
         verdict->n_repeated++;
-        if (before && packet->time_ns - before >= WIRE_RTO_NS) {
-            verdict->n_timeouts++;
-        }
+        verdict->n_timeouts += before && packet->time_ns - before >= WIRE_RTO_NS;
+        verdict->n_stale += direction->acknowledged && !is_after(range.end, direction->acked);
     }
-    if (!direction->begun || (int32_t)(range.end - direction->end) > 0) {
+    if (!direction->begun || is_after(range.end, direction->end)) {
         direction->end = range.end;
         direction->begun = true;
     }
@@ -197,7 +268,7 @@ static void judge_payload(Direction *direction, const WirePacket *packet, WireVe
 void wire_judge(const Wire *wire, uint16_t client_port, bool from_server, bool from_client,
                 int64_t begin_ns, int64_t end_ns, WireVerdict *ret_verdict)
 {
-    Direction directions[2] = { { 0 } };
+    Direction directions[2] = { { .scale = -1 }, { .scale = -1 } };
     int owner = -1;
 
     memset(ret_verdict, 0, sizeof(*ret_verdict));
@@ -206,25 +277,29 @@ void wire_judge(const Wire *wire, uint16_t client_port, bool from_server, bool f
     }
     for (guint i = 0; i < wire->packets->len; i++) {
         const WirePacket *packet = &g_array_index(wire->packets, WirePacket, i);
-        bool server = packet->source_port == SERVER_PORT &&
+        bool server = packet->source_port == wire->server_port &&
                       packet->destination_port == client_port;
-        bool client = packet->destination_port == SERVER_PORT &&
+        bool client = packet->destination_port == wire->server_port &&
                       packet->source_port == client_port;
+        bool counts = packet->time_ns >= begin_ns && packet->time_ns < end_ns &&
+                      ((server && from_server) || (client && from_client));
 
-        if (packet->time_ns < begin_ns || packet->time_ns >= end_ns ||
-            !((server && from_server) || (client && from_client))) {
+        if (!server && !client) {
             continue;
         }
-        ret_verdict->n_rst += !!(packet->flags & WIRE_RST);
-        ret_verdict->n_fin += !!(packet->flags & WIRE_FIN);
-        ret_verdict->n_syn += !!(packet->flags & WIRE_SYN);
-        if (server && packet->place != owner) {
+        if (counts) {
+            ret_verdict->n_rst += !!(packet->flags & WIRE_RST);
+            ret_verdict->n_fin += !!(packet->flags & WIRE_FIN);
+            ret_verdict->n_syn += !!(packet->flags & WIRE_SYN);
+        }
+        if (counts && server && packet->place != owner) {
             owner = packet->place;
             ret_verdict->n_owners++;
         }
         if (packet->bytes) {
-            judge_payload(&directions[server], packet, ret_verdict);
+            judge_payload(&directions[server], packet, counts, ret_verdict);
         }
+        hear(&directions[!server], packet);
     }
     for (int i = 0; i < 2; i++) {
         g_array_unref(directions[i].sent);

@@ -27,14 +27,18 @@ typedef struct WirePacket {
     uint16_t source_port, destination_port;
     uint32_t seq, ack;
     uint32_t bytes;                     /* of payload */
+    uint16_t window;                    /* as it stands in the header */
+    int8_t scale;                       /* of the windows, as a SYN says; -1: it does not */
     uint8_t flags;                      /* WIRE_* */
     uint8_t place;                      /* number of the capture that saw it */
 } WirePacket;
 
+/* @server_port: of the connections to judge, 80 unless it is set */
 typedef struct Wire {
     GArray *packets;                    /* WirePacket */
     uint64_t n_other;                   /* frames that are not TCP/IPv4 */
     bool truncated;                     /* a file ended within a packet */
+    uint16_t server_port;
 } Wire;
 
 Wire *wire_new(void);
@@ -51,13 +55,16 @@ void wire_sort(Wire *wire);
  * @n_rst, @n_fin, @n_syn: packets with that flag
  * @n_timeouts: repetitions that came at least WIRE_RTO_NS after the same bytes
  * @n_repeated: all repetitions of payload
+ * @n_stale: repetitions of what the receiver had acknowledged already, wholly
+ * @n_outside: payload beyond the receiver's window; known only where the capture
+ *	has seen the connection's begin
  * @n_bytes: of payload, in both directions, repetitions included
  * @n_owners: places that the server's packets came from, one after another;
  *	one more than there were changes
  */
 typedef struct WireVerdict {
     unsigned int n_rst, n_fin, n_syn;
-    unsigned int n_timeouts, n_repeated;
+    unsigned int n_timeouts, n_repeated, n_stale, n_outside;
     uint64_t n_bytes;
     unsigned int n_owners;
 } WireVerdict;
@@ -65,7 +72,8 @@ typedef struct WireVerdict {
 /**
  * wire_judge: one connection, named by the client's port
  * @from_server, @from_client: which directions to look at
- * @begin_ns, @end_ns: the span [begin, end)
+ * @begin_ns, @end_ns: the span [begin, end) in which things count; what came
+ *	before is known all the same
  */
 void wire_judge(const Wire *wire, uint16_t client_port, bool from_server, bool from_client,
                 int64_t begin_ns, int64_t end_ns, WireVerdict *ret_verdict);
