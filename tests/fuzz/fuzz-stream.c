@@ -19,12 +19,12 @@ static void check_payload(const SliceStreamHeader *header,
     SliceStreamDeltaEnd end;
     SliceStreamRefused refused;
     SliceStreamPacket packet;
+    SlicePacketInfo info;
     SliceFlow flow;
     const uint8_t *data;
     const char *why = NULL;
     size_t bytes = header->bytes;
     uint64_t offset;
-    bool is_syn;
     size_t n;
 
     if (slice_frame_get_hello(payload, bytes, &hello, &why)) {
@@ -49,8 +49,8 @@ static void check_payload(const SliceStreamHeader *header,
     if (slice_frame_get_packet(payload, bytes, &packet, &data, &why)) {
         g_assert(data + packet.bytes == payload + bytes);
         slice_packet_flow(data, packet.bytes,
-                          packet.origin != SLICE_PACKET_CAUGHT, &flow,
-                          &is_syn);
+                          packet.origin != SLICE_PACKET_CAUGHT, true, &flow,
+                          &info);
     }
     slice_frame_get_nothing(bytes, &why);
 }

@@ -99,6 +99,7 @@ void slice_flows_init(SliceFlowTable *table, const SliceFlowLimits *limits)
     table->limits = *limits;
     table->flows = g_hash_table_new_full(flow_hash, flow_equal, NULL,
                                          flow_free);
+    QTAILQ_INIT(&table->forward);
     for (direction = 0; direction < SLICE_N_DIRECTIONS; direction++) {
         QTAILQ_INIT(&table->ready[direction]);
     }
@@ -119,7 +120,15 @@ SliceGateFlow *slice_flows_find(SliceFlowTable *table, const SliceFlow *key)
     return g_hash_table_lookup(table->flows, key);
 }
 
-static SliceGateFlow *flow_obtain(SliceFlowTable *table, const SliceFlow *key)
+/* Is there room for one more flow that is not in FORWARD? */
+static bool has_room(const SliceFlowTable *table)
+{
+    return g_hash_table_size(table->flows) - table->n_forward <
+           table->limits.n_flows;
+}
+
+static SliceGateFlow *flow_obtain(SliceFlowTable *table, const SliceFlow *key,
+                                  bool needs_room)
 {
     SliceGateFlow *flow = slice_flows_find(table, key);
     int direction;
@@ -127,7 +136,7 @@ static SliceGateFlow *flow_obtain(SliceFlowTable *table, const SliceFlow *key)
     if (flow) {
         return flow;
     }
-    if (g_hash_table_size(table->flows) >= table->limits.n_flows) {
+    if (needs_room && !has_room(table)) {
         return NULL;
     }
     flow = g_new0(SliceGateFlow, 1);
@@ -140,6 +149,21 @@ static SliceGateFlow *flow_obtain(SliceFlowTable *table, const SliceFlow *key)
     }
     g_hash_table_insert(table->flows, &flow->key, flow);
     return flow;
+}
+
+/* In or out of the list of those that are in FORWARD, as its mode says. */
+static void flow_list(SliceFlowTable *table, SliceGateFlow *flow)
+{
+    bool is_forward = flow->mode == SLICE_GATE_FORWARD;
+
+    if (is_forward && !flow->is_forward) {
+        QTAILQ_INSERT_TAIL(&table->forward, flow, forward_next);
+        table->n_forward++;
+    } else if (!is_forward && flow->is_forward) {
+        QTAILQ_REMOVE(&table->forward, flow, forward_next);
+        table->n_forward--;
+    }
+    flow->is_forward = is_forward;
 }
 
 static bool flow_has_packets(const SliceGateFlow *flow,
@@ -165,6 +189,7 @@ static void flow_settle(SliceFlowTable *table, SliceGateFlow *flow)
     bool in_use = flow->mode != SLICE_FLOW_LEAVING;
     int direction;
 
+    flow_list(table, flow);
     for (direction = 0; direction < SLICE_N_DIRECTIONS; direction++) {
         bool has_packets = flow_has_packets(flow, direction);
         bool ready = has_packets && flow->mode != SLICE_GATE_HOLD;
@@ -277,15 +302,33 @@ void slice_flows_steal_ring(SliceFlowTable *table, const SliceFlow *key,
 
 /* ---- modes and queues ---- */
 
+/* The guest's own mute and the switch's rules are left to keep it quiet. */
+static void forget_oldest(SliceFlowTable *table)
+{
+    SliceGateFlow *flow = QTAILQ_FIRST(&table->forward);
+
+    if (flow) {
+        flow->mode = SLICE_FLOW_LEAVING;
+        table->stats.n_forgotten++;
+        flow_settle(table, flow);
+    }
+}
+
 bool slice_flows_set_mode(SliceFlowTable *table, const SliceFlow *key,
                           unsigned mode, Error **errp)
 {
-    SliceGateFlow *flow = flow_obtain(table, key);
+    SliceGateFlow *flow = flow_obtain(table, key,
+                                      mode != SLICE_GATE_FORWARD);
 
-    if (!flow) {
+    if (!flow || (flow->is_forward && mode != SLICE_GATE_FORWARD &&
+                  mode != SLICE_FLOW_LEAVING && !has_room(table))) {
         error_setg(errp, "the gate has %" PRIu32 " connections already",
                    table->limits.n_flows);
         return false;
+    }
+    if (mode == SLICE_GATE_FORWARD && !flow->is_forward &&
+        table->n_forward >= table->limits.n_flows) {
+        forget_oldest(table);
     }
     if (mode != SLICE_GATE_WATCH && mode != SLICE_GATE_DIVERT) {
         ring_empty(table, flow);
@@ -307,7 +350,7 @@ void slice_flows_keep(SliceFlowTable *table, SliceGateFlow *flow,
 void slice_flows_put(SliceFlowTable *table, const SliceFlow *key,
                      SlicePacket *packet)
 {
-    SliceGateFlow *flow = flow_obtain(table, key);
+    SliceGateFlow *flow = flow_obtain(table, key, true);
 
     if (!flow) {
         table->stats.n_dropped_full++;

@@ -19,6 +19,10 @@
  *                         ^                                     |
  *                         +-------------- set_mode -------------+
  *
+ * Flows.  Those in FORWARD are what is left of sessions that have gone: they
+ * have a bound of their own, past which the oldest of them is let go, and never
+ * keep another flow out of the table.
+ *
  * Memory.  A packet counts its bytes and its bookkeeping against a bound of its
  * flow (each direction, and the ring, has its own) and one of the table.  Past
  * a bound the newest is dropped and counted.
@@ -39,6 +43,8 @@
 
 /* Ethernet header with two VLAN tags. */
 #define SLICE_FLOW_LINK_BYTES 22
+/* Of a frame of a flow: the longest IP packet, with such a header. */
+#define SLICE_FLOW_FRAME_BYTES_MAX (65535 + SLICE_FLOW_LINK_BYTES)
 
 typedef enum SliceDirection {
     SLICE_TO_GUEST,
@@ -71,6 +77,7 @@ typedef QSIMPLEQ_HEAD(SlicePacketQueue, SlicePacket) SlicePacketQueue;
  * SliceGateFlow: a flow of the table
  * @waiting_bytes: of @put and @waiting, with what is being sent
  * @n_waiting: packets of both directions in that
+ * @is_forward: it is in the table's list @forward
  * @link: how the Ethernet header of a packet to the guest looks, @link_bytes of
  *        it; 0: not seen yet
  */
@@ -85,10 +92,13 @@ typedef struct SliceGateFlow {
     uint64_t n_waiting;
     bool ready[SLICE_N_DIRECTIONS];
     QTAILQ_ENTRY(SliceGateFlow) ready_next[SLICE_N_DIRECTIONS];
+    bool is_forward;
+    QTAILQ_ENTRY(SliceGateFlow) forward_next;
     uint8_t link[SLICE_FLOW_LINK_BYTES];
     size_t link_bytes;
 } SliceGateFlow;
 
+/* @n_flows: of those in FORWARD, and as many of all others. */
 typedef struct SliceFlowLimits {
     uint64_t flow_bytes;
     uint64_t total_bytes;
@@ -99,6 +109,7 @@ typedef struct SliceFlowLimits {
 /**
  * SliceFlowTable: all flows of a gate
  * @bytes: of all packets, against @limits.total_bytes
+ * @forward: flows in FORWARD, the one that is in it for longest first
  * @ready: flows with packets that may go, next one first
  * @sending, @sending_flow: taken by slice_flows_take(), not settled yet
  * @stats: all but n_flows is kept up to date
@@ -107,6 +118,8 @@ typedef struct SliceFlowTable {
     GHashTable *flows;
     SliceFlowLimits limits;
     uint64_t bytes;
+    QTAILQ_HEAD(, SliceGateFlow) forward;
+    uint32_t n_forward;
     QTAILQ_HEAD(, SliceGateFlow) ready[SLICE_N_DIRECTIONS];
     SlicePacket *sending[SLICE_N_DIRECTIONS];
     SliceGateFlow *sending_flow[SLICE_N_DIRECTIONS];
@@ -141,7 +154,7 @@ SliceGateFlow *slice_flows_find(SliceFlowTable *table, const SliceFlow *key);
  * The ring is kept between WATCH and DIVERT and emptied by any other change;
  * leaving HOLD makes what waits ready.
  *
- * Returns: false where the table has as many flows as it may.
+ * Returns: false, nothing changed, where the table has as many flows as it may.
  */
 bool slice_flows_set_mode(SliceFlowTable *table, const SliceFlow *key,
                           unsigned mode, Error **errp);

@@ -48,6 +48,7 @@
 #include "net/net.h"
 #include "system/runstate.h"
 #include "filter-slice-flow.h"
+#include "slice/packet.h"
 #include "slice/stream.h"
 
 #define TYPE_FILTER_SLICE "filter-slice"
@@ -248,8 +249,9 @@ static ssize_t filter_slice_receive_iov(NetFilterState *nf,
                                         NetPacketSent *sent_cb)
 {
     FilterSliceState *s = FILTER_SLICE(nf);
-    uint8_t head[SLICE_GATE_PARSE_BYTES];
-    size_t hdr_bytes, bytes, link_bytes;
+    uint8_t head[SLICE_PACKET_HEAD_BYTES];
+    size_t hdr_bytes, bytes;
+    SlicePacketInfo info;
     SliceDirection direction;
     SliceGateFlow *flow;
     SliceFlow key;
@@ -260,17 +262,21 @@ static ssize_t filter_slice_receive_iov(NetFilterState *nf,
     direction = sender == nf->netdev ? SLICE_TO_GUEST : SLICE_FROM_GUEST;
     hdr_bytes = flags & QEMU_NET_PACKET_FLAG_RAW ? 0 : gate_vnet_hdr_bytes(s);
     bytes = iov_to_buf(iov, iovcnt, hdr_bytes, head, sizeof(head));
-    if (!slice_gate_packet_flow(head, bytes, direction == SLICE_TO_GUEST, &key,
-                                &link_bytes)) {
+    if (!slice_packet_flow(head, bytes, true, direction == SLICE_TO_GUEST, &key,
+                           &info)) {
         return 0;
     }
     flow = slice_flows_find(&s->table, &key);
     if (!flow) {
         return 0;
     }
-    gate_learn_link(flow, head, link_bytes, direction);
+    gate_learn_link(flow, head, info.ip_offset, direction);
     bytes = iov_size(iov, iovcnt);
-
+    if (bytes - hdr_bytes > SLICE_FLOW_FRAME_BYTES_MAX) {
+        /* Longer than any packet: it is not worth a copy. */
+        s->table.stats.n_dropped_full++;
+        return bytes;
+    }
     if (flow->mode == SLICE_GATE_DIVERT || flow->mode == SLICE_GATE_FORWARD) {
         if (direction == SLICE_TO_GUEST) {
             g_autofree SlicePacket *packet = slice_gate_packet_new(

@@ -98,7 +98,8 @@ static uint32_t check_arrival(SliceStore *store, const SliceArrival *arrival)
     }
     for (uint32_t i = 0; i < arrival->n_flows; i++) {
         other = slice_table_find_flow(store->table, &arrival->flows[i]);
-        if (other && !slice_entry_is_tombstone(other)) {
+        if (other && !slice_entry_is_tombstone(other) &&
+            !slice_id_is(other->id, arrival->id)) {
             return WHY_TUPLE_IN_USE;
         }
     }
@@ -140,20 +141,79 @@ static void refuse_arrival(SliceStore *store, SliceEntry *entry, uint32_t why)
     }
 }
 
-/* Nothing of a reservation that could not be made stays. */
-static void undo_prepare(SliceStore *store, SliceEntry *entry)
+/* The first @n flows of @arrival are held in vain: as they were before. */
+static void unhold(SliceStore *store, const SliceArrival *arrival, uint32_t n)
 {
-    slice_gate_remove(store, entry);
-    slice_table_step(store->table, entry->id, SLICE_MSG_CANCEL, entry->term,
-                     &entry);
-    slice_table_remove(store->table, entry);
+    for (uint32_t i = 0; i < n; i++) {
+        SliceEntry *other = slice_table_find_flow(store->table,
+                                                  &arrival->flows[i]);
+
+        if (!other) {
+            store->gate_ops->remove(store->gate, &arrival->flows[i]);
+        } else {
+            store->gate_ops->give_back(store->gate, &arrival->flows[i]);
+            store->gate_ops->set_mode(store->gate, &arrival->flows[i],
+                                      SLICE_GATE_FORWARD, NULL);
+        }
+    }
+}
+
+/* All of the flows or none; they are no entry's yet. */
+static bool hold(SliceStore *store, const SliceArrival *arrival)
+{
+    for (uint32_t i = 0; i < arrival->n_flows; i++) {
+        if (!store->gate_ops->set_mode(store->gate, &arrival->flows[i],
+                                       SLICE_GATE_HOLD, NULL)) {
+            unhold(store, arrival, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Those of the tombstone's flows that do not come back are nobody's. */
+static void drop_old_flows(SliceStore *store, SliceEntry *entry,
+                           const SliceArrival *arrival)
+{
+    for (uint32_t i = 0; store->gate_ops && i < entry->n_flows; i++) {
+        const SliceFlow *flow = &entry->flows[i];
+        bool comes = false;
+
+        for (uint32_t j = 0; j < arrival->n_flows && !comes; j++) {
+            comes = !memcmp(&arrival->flows[j], flow, sizeof(*flow));
+        }
+        if (!comes &&
+            slice_table_find_flow(store->table, flow) == entry) {
+            store->gate_ops->remove(store->gate, flow);
+        }
+    }
+}
+
+/* A connection of that source's, the newest that speaks; or NULL. */
+static SliceConn *find_conn(SliceStore *store, const char *name)
+{
+    SliceConn *found = NULL;
+
+    for (int i = 0; i < SLICE_INCOMING_MAX; i++) {
+        SliceConn *conn = store->incoming[i];
+
+        if (conn && slice_conn_is_ready(conn) &&
+            !g_strcmp0(slice_conn_peer_name(conn), name) &&
+            (!found || slice_conn_is_newer(conn, found))) {
+            found = conn;
+        }
+    }
+    return found;
 }
 
 SliceAnswer slice_arrive_prepare(SliceStore *store, const SliceArrival *arrival,
                                  uint32_t *ret_why)
 {
-    SliceEntry *entry;
+    SliceEntry *entry = slice_table_find(store->table, arrival->id);
+    bool was_there = entry != NULL;
+    uint64_t was_term = was_there ? entry->term : 0;
     uint32_t why = check_arrival(store, arrival);
+    bool is_held;
 
     *ret_why = why;
     if (why) {
@@ -172,22 +232,28 @@ SliceAnswer slice_arrive_prepare(SliceStore *store, const SliceArrival *arrival,
         *ret_why = WHY_TERM;
         return SLICE_ANSWER_BUSY;
     }
+    is_held = hold(store, arrival);
+    if (!is_held || !slice_transfer_new(store, entry)) {
+        if (was_there) {
+            slice_table_unreserve(store->table, entry, was_term);
+        } else {
+            slice_table_remove(store->table, entry);
+        }
+        if (is_held) {
+            unhold(store, arrival, arrival->n_flows);
+        }
+        *ret_why = is_held ? WHY_STATE : WHY_MEMORY;
+        return is_held ? SLICE_ANSWER_BUSY : SLICE_ANSWER_REFUSED;
+    }
+    entry->transfer->box.next = slice_transfer_next_bulk;
+    entry->transfer->conn = find_conn(store, arrival->source);
     g_free(entry->peer);
     entry->peer = g_strdup(arrival->source);
     entry->memory_bytes = arrival->memory_bytes;
-    if (!slice_transfer_new(store, entry)) {
-        undo_prepare(store, entry);
-        *ret_why = WHY_STATE;
-        return SLICE_ANSWER_BUSY;
-    }
-    entry->transfer->box.next = slice_transfer_next_bulk;
-    if (!slice_table_set_flows(store->table, entry, arrival->flows,
-                               arrival->n_flows) ||
-        !slice_gate_set(store, entry, SLICE_GATE_HOLD, NULL)) {
-        undo_prepare(store, entry);
-        *ret_why = WHY_MEMORY;
-        return SLICE_ANSWER_REFUSED;
-    }
+    drop_old_flows(store, entry, arrival);
+    /* check_arrival() has seen that none is another's. */
+    slice_table_set_flows(store->table, entry, arrival->flows,
+                          arrival->n_flows);
     slice_step_trace(store, "prepared", entry, 0);
     slice_event_step(store, entry->id, entry->term, SLICE_STEP_PREPARED,
                      WHY_NONE, 0, 0);
@@ -309,9 +375,13 @@ SliceAnswer slice_arrive_confirm(SliceStore *store, SliceId id, uint64_t term,
     if (accept) {
         entry->term = term;
         slice_gate_release(store, entry);
-        slice_event_changed(store, entry, false);
+        slice_event_changed(store, entry, entry->ended);
+        if (entry->ended) {
+            slice_table_remove(store->table, entry);
+        }
         return SLICE_ANSWER_OK;
     }
+    slice_gate_give_back(store, entry);
     slice_gate_set(store, entry, SLICE_GATE_FORWARD, NULL);
     slice_store_tell_guest(store, VIRTIO_SLICE_EVENT_DISCARD, id, term, 0,
                            true);
@@ -433,7 +503,7 @@ static void take_packet(SliceStore *store, SliceConn *conn,
     SliceTransfer *transfer = entry ? entry->transfer : NULL;
 
     give_credit(conn, header, header->bytes);
-    if (entry && entry->state == SLICE_STATE_OWNER &&
+    if (entry && slice_entry_runs_here(entry) &&
         entry->term >= header->term && !entry->fenced) {
         slice_gate_take(store, entry, packet->origin, data, packet->bytes);
         return;
@@ -536,6 +606,8 @@ bool slice_arrive_frame(SliceStore *store, SliceConn *conn,
             take_cancelled(store, conn, id, header->term);
         }
         return true;
+    case SLICE_STREAM_PONG:
+        return true;
     default:
         *ret_why = "a frame that a source does not send";
         return !(header->flags & SLICE_STREAM_MUST);
@@ -578,7 +650,8 @@ void slice_arrive_conn_lost(SliceStore *store, SliceConn *conn)
 
     QTAILQ_FOREACH_SAFE(entry, slice_table_entries(store->table), next, next) {
         if (entry->transfer && entry->transfer->conn == conn) {
-            entry->transfer->conn = NULL;
+            /* The source may have dialled again already. */
+            entry->transfer->conn = find_conn(store, entry->peer);
             settle_takeover(store, entry);
         }
     }

@@ -17,7 +17,7 @@
 #include "trace.h"
 
 #define HELLO_TIMEOUT_MS 5000       /* a peer that says nothing costs memory */
-#define CONTROL_FRAMES_MAX 65536    /* unread answers of a peer that stalls */
+#define CONTROL_BYTES_MAX (4u << 20) /* unread answers of a peer that stalls */
 
 typedef struct Control {
     uint8_t *frame;
@@ -26,6 +26,7 @@ typedef struct Control {
 
 struct SliceConn {
     QIOChannel *ioc;
+    uint64_t number;            /* in the order in which they were made */
     bool is_outgoing;
     bool is_ready;
     bool is_closing;
@@ -33,6 +34,7 @@ struct SliceConn {
     int n_coroutines;
     Coroutine *writer;
     GQueue *control;
+    size_t control_bytes;       /* of the frames in @control */
     QTAILQ_HEAD(, SliceOutbox) boxes;   /* those with something to send */
     QEMUTimer *hello_timer;
     char peer_name[64];
@@ -50,6 +52,11 @@ bool slice_conn_is_outgoing(const SliceConn *conn)
 bool slice_conn_is_ready(const SliceConn *conn)
 {
     return conn->is_ready && !conn->is_closing;
+}
+
+bool slice_conn_is_newer(const SliceConn *conn, const SliceConn *other)
+{
+    return conn->number > other->number;
 }
 
 const char *slice_conn_peer_name(const SliceConn *conn)
@@ -88,7 +95,7 @@ static void push_control(SliceConn *conn, uint16_t type, SliceId slice,
 {
     Control *control;
 
-    if (g_queue_get_length(conn->control) >= CONTROL_FRAMES_MAX) {
+    if (conn->control_bytes + bytes > CONTROL_BYTES_MAX) {
         error_report("slice: %s does not read what it is told: "
                      "connection closed", conn->peer_name);
         slice_conn_close(conn);
@@ -98,6 +105,7 @@ static void push_control(SliceConn *conn, uint16_t type, SliceId slice,
     control->frame = slice_frame_build(type, slice.incarnation, slice.counter,
                                        term, payload, bytes, NULL, 0,
                                        &control->bytes);
+    conn->control_bytes += sizeof(*control) + control->bytes;
     g_queue_push_tail(conn->control, control);
     wake_writer(conn);
 }
@@ -146,6 +154,7 @@ static uint8_t *next_frame(SliceConn *conn, size_t *ret_bytes)
     if (control) {
         frame = g_steal_pointer(&control->frame);
         *ret_bytes = control->bytes;
+        conn->control_bytes -= sizeof(*control) + control->bytes;
         control_free(control);
         return frame;
     }
@@ -249,8 +258,6 @@ static bool take_frame(SliceConn *conn, const SliceStreamHeader *header,
         push_control(conn, SLICE_STREAM_PONG, (SliceId) {}, 0, conn->payload,
                      header->bytes);
         return true;
-    case SLICE_STREAM_PONG:
-        return true;
     default:
         return conn->ops->frame(conn->opaque, conn, header, conn->payload,
                                 ret_why);
@@ -317,7 +324,9 @@ SliceConn *slice_conn_new(QIOChannel *ioc, bool is_outgoing,
 {
     SliceConn *conn = g_new0(SliceConn, 1);
     uint8_t payload[SLICE_FRAME_HELLO_BYTES];
+    static uint64_t n_made;
 
+    conn->number = ++n_made;
     conn->ioc = ioc;
     object_ref(OBJECT(ioc));
     conn->is_outgoing = is_outgoing;

@@ -41,7 +41,7 @@ typedef struct SliceConnOps {
     /** HELLO came. */
     void (*ready)(void *opaque, SliceConn *conn);
     /**
-     * A frame came whole and unspoiled; PING is answered already.  Returns
+     * A frame came whole and unspoiled; PING is answered here.  Returns
      * false with *ret_why (a constant) to end the connection.
      */
     bool (*frame)(void *opaque, SliceConn *conn,
@@ -65,6 +65,8 @@ void slice_conn_close(SliceConn *conn);
 bool slice_conn_is_outgoing(const SliceConn *conn);
 /** HELLO came, and it is not being closed. */
 bool slice_conn_is_ready(const SliceConn *conn);
+/** Was @conn made after @other? */
+bool slice_conn_is_newer(const SliceConn *conn, const SliceConn *other);
 /** The peer's name, "" before HELLO. */
 const char *slice_conn_peer_name(const SliceConn *conn);
 

@@ -95,10 +95,9 @@ void slice_gate_take(SliceStore *store, SliceEntry *entry, uint32_t origin,
     bool is_caught = origin == SLICE_PACKET_CAUGHT;
     bool is_held = !slice_entry_runs_here(entry) || entry->resuming;
     SliceFlow flow;
-    bool is_syn;
 
     if (!store->gate_ops ||
-        !slice_packet_flow(data, bytes, !is_caught, &flow, &is_syn) ||
+        !slice_packet_flow(data, bytes, !is_caught, true, &flow, NULL) ||
         slice_table_find_flow(store->table, &flow) != entry) {
         store->n_dropped++;
         trace_slice_packet_dropped(store->name, origin, entry->id.counter,

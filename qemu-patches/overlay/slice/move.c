@@ -8,7 +8,9 @@
  * unplug    gate DIVERT, UNPLUG to the guest; its image becomes DELTA frames
  *           while it comes; the ring, what the guest's mute caught and what the
  *           gate diverts become PACKET frames
- * PLUGGED   the point of no return: GONE, FORGOT, FORGET, gate FORWARD at once
+ * PLUGGED   the point of no return: GONE, FORGOT, FORGET, gate FORWARD at once;
+ *           FORGOT is said again on each new connection until a PONG tells that
+ *           it has arrived, for until then the slice runs nowhere
  *
  * Until the image is whole on the stream the target can not have plugged, so
  * we may give up by ourselves (deadline, the guest's refusal).  Afterwards only
@@ -121,7 +123,7 @@ static void resume(SliceStore *store, SliceEntry *entry, uint32_t why)
                                 packet->bytes);
             }
         }
-        g_ptr_array_set_size(transfer->packets, 0);
+        slice_transfer_drop_packets(transfer, transfer->packets->len);
     }
     slice_store_tell_guest(store, VIRTIO_SLICE_EVENT_RESUME, entry->id,
                            entry->term, 0, true);
@@ -435,7 +437,6 @@ uint32_t slice_port_packets(SliceStore *store, SliceId slice, uint64_t term,
     SliceEntry *entry = slice_table_find(store->table, slice);
     SliceFlow flow;
     uint32_t length;
-    bool is_syn;
     bool is_resuming = entry && entry->state == SLICE_STATE_OWNER &&
                        entry->resuming;
 
@@ -453,7 +454,7 @@ uint32_t slice_port_packets(SliceStore *store, SliceId slice, uint64_t term,
         bytes -= 4;
         if (is_resuming) {
             slice_gate_take(store, entry, SLICE_PACKET_CAUGHT, data, length);
-        } else if (slice_packet_flow(data, length, false, &flow, &is_syn) &&
+        } else if (slice_packet_flow(data, length, false, true, &flow, NULL) &&
                    slice_table_find_flow(store->table, &flow) == entry) {
             slice_transfer_add_packet(entry->transfer, SLICE_PACKET_CAUGHT,
                                       data, length);
@@ -502,10 +503,11 @@ void slice_move_guest_lost(SliceStore *store, SliceEntry *entry)
  */
 static bool let_syn_in(SliceStore *store, const uint8_t *frame, size_t bytes)
 {
+    SlicePacketInfo info;
     SliceFlow flow;
-    bool is_syn;
 
-    if (!slice_packet_flow(frame, bytes, true, &flow, &is_syn) || !is_syn) {
+    if (!slice_packet_flow(frame, bytes, true, true, &flow, &info) ||
+        !info.is_syn) {
         return false;
     }
     slice_table_drop_flow(store->table, &flow);
@@ -549,21 +551,50 @@ void slice_move_deliver(SliceStore *store, SliceEntry *entry, uint32_t origin,
 
 /* ---- the target's frames ---- */
 
+/* Control frames keep their order: PONG says that FORGOT was read. */
+static void say_forgot(SliceConn *conn, SliceId id, uint64_t term)
+{
+    uint8_t ping[24];
+
+    stq_le_p(ping, id.incarnation);
+    stq_le_p(ping + 8, id.counter);
+    stq_le_p(ping + 16, term);
+    slice_conn_send(conn, SLICE_STREAM_FORGOT, id, term, NULL, 0);
+    slice_conn_send(conn, SLICE_STREAM_PING, (SliceId) {}, 0, ping,
+                    sizeof(ping));
+}
+
+static void take_pong(SliceStore *store, SliceConn *conn,
+                      const uint8_t *payload, size_t bytes)
+{
+    SliceId id;
+    SliceEntry *entry;
+
+    if (bytes != 24) {
+        return;
+    }
+    id.incarnation = ldq_le_p(payload);
+    id.counter = ldq_le_p(payload + 8);
+    entry = find_in(store, id, SLICE_STATE_GONE, ldq_le_p(payload + 16));
+    if (entry && entry->transfer && entry->transfer->peer &&
+        entry->transfer->peer->conn == conn) {
+        slice_transfer_forgotten(entry->transfer);
+    }
+}
+
 /* The point of no return, all at once. */
 static void forget(SliceStore *store, SliceEntry *entry)
 {
     SliceTransfer *transfer = entry->transfer;
 
-    tell_target(transfer, SLICE_STREAM_FORGOT);
+    transfer->is_unforgotten = true;
+    slice_peer_want(transfer->peer);
+    say_forgot(transfer->peer->conn, entry->id, entry->term);
     slice_gate_set(store, entry, SLICE_GATE_FORWARD, NULL);
     slice_store_tell_guest(store, VIRTIO_SLICE_EVENT_FORGET, entry->id,
                            entry->term, 0, true);
     slice_transfer_drop_image(transfer);
-    g_ptr_array_remove_range(transfer->packets, 0, transfer->n_packets_sent);
-    transfer->n_packets_sent = 0;
-    if (!transfer->packets->len) {
-        transfer->packet_bytes = 0;
-    }
+    slice_transfer_drop_packets(transfer, transfer->n_packets_sent);
     slice_transfer_rest(transfer);
     slice_job_item_done(transfer, true);
     slice_step_trace(store, "gone", entry, 0);
@@ -586,10 +617,10 @@ static void take_plugged(SliceStore *store, SliceConn *conn, SliceId id,
     }
     if (verdict == SLICE_DO_FORGET) {
         forget(store, entry);
+    } else if (verdict == SLICE_DO_FORGET_AGAIN) {
+        say_forgot(conn, id, term);
     } else {
-        slice_conn_send(conn, verdict == SLICE_DO_FORGET_AGAIN
-                        ? SLICE_STREAM_FORGOT : SLICE_STREAM_CANCELLED,
-                        id, term, NULL, 0);
+        slice_conn_send(conn, SLICE_STREAM_CANCELLED, id, term, NULL, 0);
     }
 }
 
@@ -682,6 +713,9 @@ bool slice_move_frame(SliceStore *store, SliceConn *conn,
         }
         take_return(store, id, header->term, &packet, data);
         return true;
+    case SLICE_STREAM_PONG:
+        take_pong(store, conn, payload, header->bytes);
+        return true;
     default:
         *ret_why = "a frame that a target does not send";
         return !(header->flags & SLICE_STREAM_MUST);
@@ -707,6 +741,9 @@ void slice_move_peer_ready(SlicePeer *peer)
             transfer->n_packets_sent = 0;
             slice_outbox_attach(&transfer->box, peer->conn);
         } else if (entry->state == SLICE_STATE_GONE) {
+            if (transfer->is_unforgotten) {
+                say_forgot(peer->conn, entry->id, entry->term);
+            }
             slice_outbox_attach(&transfer->box, peer->conn);
         } else {
             announce_quiesced(transfer);

@@ -2,7 +2,10 @@
 /*
  * packet.h - which connection a packet belongs to
  *
- * Pure.  The bytes are hostile: nothing is read beyond them.
+ * For engine and gate alike: what one of them takes for a packet of a slice,
+ * the other does.  Pure: no state, no I/O.  The bytes come from the network,
+ * from the guest or from a peer and are hostile: nothing is read beyond them,
+ * and a packet about which anything is unclear belongs to no flow.
  */
 #ifndef SLICE_PACKET_H
 #define SLICE_PACKET_H
@@ -11,16 +14,35 @@
 
 #define SLICE_PACKET_BYTES_MAX 65000    /* fits a stream frame */
 
+/*
+ * Ethernet, two VLAN tags, IPv4 with options or IPv6 with four extension
+ * headers of 8 bytes, and the TCP header's first bytes fit.
+ */
+#define SLICE_PACKET_HEAD_BYTES 160
+
 /**
- * slice_packet_flow: the flow of a packet to the guest
- * @packet: an Ethernet frame, or where @has_ethernet is false an IP packet
- * @ret_flow: its flow; local is the packet's destination
- * @ret_is_syn: a SYN without ACK
+ * SlicePacketInfo: what else a packet says
+ * @ip_offset: where its IP header begins
+ * @is_syn: SYN without ACK; false where the packet ends before its TCP flags
+ */
+typedef struct SlicePacketInfo {
+    size_t ip_offset;
+    bool is_syn;
+} SlicePacketInfo;
+
+/**
+ * slice_packet_flow: which TCP connection a packet belongs to
+ * @packet: its first bytes; SLICE_PACKET_HEAD_BYTES or the whole packet suffice
+ * @bytes: how many these are
+ * @has_ethernet: it is a frame; false: it begins with its IP header
+ * @to_guest: the direction: the destination is the flow's local side
+ * @ret_flow, @ret_info: untouched on failure; @ret_info may be NULL
  *
- * Return: false where it is not a whole, unfragmented TCP header over IPv4, or
- * over IPv6 without extension headers.
+ * Return: false for what is no TCP over IP (in Ethernet II with up to two VLAN
+ * tags), is a fragment, or ends before its TCP ports.
  */
 bool slice_packet_flow(const uint8_t *packet, size_t bytes, bool has_ethernet,
-                       SliceFlow *ret_flow, bool *ret_is_syn);
+                       bool to_guest, SliceFlow *ret_flow,
+                       SlicePacketInfo *ret_info);
 
 #endif /* SLICE_PACKET_H */

@@ -40,6 +40,7 @@ typedef struct SliceSaved SliceSaved;
 #define SLICE_IMAGE_BYTES_MAX    (256u << 20)   /* one image */
 #define SLICE_IMAGES_BYTES_MAX   (1024u << 20)  /* of all that move now */
 #define SLICE_PACKETS_BYTES_MAX  (4u << 20)     /* kept for one slice */
+#define SLICE_PACKETS_TOTAL_MAX  (256u << 20)   /* and for all of them */
 #define SLICE_INCOMING_MAX       64             /* connections taken */
 
 /**
@@ -81,6 +82,7 @@ typedef struct SlicePacket {
  * @is_whole: all bytes are here (and, at the target, their CRC agrees)
  * @packets: SlicePacket; at the source all of them until GONE
  * @n_packets_sent: of @packets, on this connection
+ * @packet_bytes: of @packets, with what each costs besides
  * @n_packets: that passed, for the events
  * @credit: bytes of bulk that the target takes
  * @credit_owed: that we owe to the source
@@ -88,6 +90,7 @@ typedef struct SlicePacket {
  * @began_us: for the time a move takes
  *
  * At the source: @peer, @job (NULL once it is told), @deadline, @deadline_ms,
+ * @is_unforgotten (GONE, and not known yet that FORGOT has arrived),
  * @is_quiesced, @is_announced (event 'quiesced' was sent), @is_unplugged (the
  * guest was told to), @is_lost (its guest was reset: it can not resume),
  * @end_sent, @image_sent, @why.
@@ -118,6 +121,7 @@ typedef struct SliceTransfer {
     SlicePeer *peer;
     struct SliceMoveJob *job;
     uint32_t deadline_ms;
+    bool is_unforgotten;
     bool is_quiesced;
     bool is_announced;
     bool is_unplugged;
@@ -174,6 +178,7 @@ struct SliceStore {
     QTAILQ_HEAD(, SlicePeer) peers;
 
     uint64_t images_bytes;      /* in memory now */
+    uint64_t packets_bytes;     /* kept for transfers now */
     uint32_t n_active;          /* transfers */
     Error *blocker;
     QLIST_HEAD(, SliceWaiter) waiters;
@@ -226,13 +231,17 @@ SliceTransfer *slice_transfer_new(SliceStore *store, SliceEntry *entry);
 void slice_transfer_free(SliceTransfer *transfer);
 /** Not moving any more: migration may begin. */
 void slice_transfer_rest(SliceTransfer *transfer);
+/** FORGOT has arrived, or nobody waits for it. */
+void slice_transfer_forgotten(SliceTransfer *transfer);
 void slice_transfer_drop_image(SliceTransfer *transfer);
 /** More of the image; false where it does not fit. */
 bool slice_transfer_add(SliceTransfer *transfer, const uint8_t *data,
                         size_t bytes);
-/** Keep a packet for sending; past the bound it is dropped and counted. */
+/** Keep a packet for sending; past a bound it is dropped and counted. */
 void slice_transfer_add_packet(SliceTransfer *transfer, uint32_t origin,
                                const uint8_t *data, size_t bytes);
+/** Drop the first @n packets that were kept. */
+void slice_transfer_drop_packets(SliceTransfer *transfer, uint32_t n);
 /**
  * What the connection fetches: image, its end, packets.  A transfer without a
  * peer is a target's: its packets go back.

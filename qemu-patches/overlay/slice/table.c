@@ -12,6 +12,7 @@ struct SliceTable {
     GHashTable *by_id;          /* SliceId -> SliceEntry, owns neither */
     GHashTable *by_flow;        /* SliceFlow (of the entry) -> SliceEntry */
     SliceEntryList entries;     /* in the order of their last state change */
+    SliceEntryList tombs;       /* those of them that are tombstones */
     uint32_t n_slices;
     uint32_t n_tombstones;
     void (*forget)(void *opaque, SliceEntry *entry);
@@ -57,6 +58,7 @@ SliceTable *slice_table_new(void (*forget)(void *opaque, SliceEntry *entry),
     table->by_id = g_hash_table_new(id_hash, id_equal);
     table->by_flow = g_hash_table_new(flow_hash, flow_equal);
     QTAILQ_INIT(&table->entries);
+    QTAILQ_INIT(&table->tombs);
     table->forget = forget;
     table->opaque = opaque;
     return table;
@@ -102,21 +104,26 @@ uint32_t slice_table_n_tombstones(SliceTable *table)
     return table->n_tombstones;
 }
 
-static uint32_t *counter_of(SliceTable *table, const SliceEntry *entry)
+/* In and out of the lists and counts, by its state. */
+static void link_entry(SliceTable *table, SliceEntry *entry)
 {
-    return slice_entry_is_tombstone(entry) ? &table->n_tombstones
-                                           : &table->n_slices;
+    QTAILQ_INSERT_TAIL(&table->entries, entry, next);
+    if (slice_entry_is_tombstone(entry)) {
+        QTAILQ_INSERT_TAIL(&table->tombs, entry, tomb_next);
+        table->n_tombstones++;
+    } else {
+        table->n_slices++;
+    }
 }
 
-static void bury_oldest(SliceTable *table)
+static void unlink_entry(SliceTable *table, SliceEntry *entry)
 {
-    SliceEntry *entry;
-
-    QTAILQ_FOREACH(entry, &table->entries, next) {
-        if (slice_entry_is_tombstone(entry)) {
-            slice_table_remove(table, entry);
-            return;
-        }
+    QTAILQ_REMOVE(&table->entries, entry, next);
+    if (slice_entry_is_tombstone(entry)) {
+        QTAILQ_REMOVE(&table->tombs, entry, tomb_next);
+        table->n_tombstones--;
+    } else {
+        table->n_slices--;
     }
 }
 
@@ -127,13 +134,11 @@ static void bury_oldest(SliceTable *table)
 static void set_state(SliceTable *table, SliceEntry *entry, SliceState state,
                       uint64_t term)
 {
-    --*counter_of(table, entry);
+    unlink_entry(table, entry);
     entry->state = state;
     entry->term = term;
     entry->resuming = false;
-    ++*counter_of(table, entry);
-    QTAILQ_REMOVE(&table->entries, entry, next);
-    QTAILQ_INSERT_TAIL(&table->entries, entry, next);
+    link_entry(table, entry);
 }
 
 SliceEntry *slice_table_insert(SliceTable *table, SliceId id, SliceState state,
@@ -147,15 +152,14 @@ SliceEntry *slice_table_insert(SliceTable *table, SliceId id, SliceState state,
         return NULL;
     }
     while (table->n_tombstones >= SLICE_TABLE_TOMBSTONES_MAX) {
-        bury_oldest(table);
+        slice_table_remove(table, QTAILQ_FIRST(&table->tombs));
     }
     entry = g_new0(SliceEntry, 1);
     entry->id = id;
     entry->state = state;
     entry->term = term;
     g_hash_table_insert(table->by_id, &entry->id, entry);
-    QTAILQ_INSERT_TAIL(&table->entries, entry, next);
-    ++*counter_of(table, entry);
+    link_entry(table, entry);
     return entry;
 }
 
@@ -173,8 +177,7 @@ void slice_table_remove(SliceTable *table, SliceEntry *entry)
     table->forget(table->opaque, entry);
     unindex_flows(table, entry);
     g_hash_table_remove(table->by_id, &entry->id);
-    QTAILQ_REMOVE(&table->entries, entry, next);
-    --*counter_of(table, entry);
+    unlink_entry(table, entry);
     g_free(entry->flows);
     g_free(entry->peer);
     g_free(entry);
@@ -241,6 +244,12 @@ bool slice_table_set_flows(SliceTable *table, SliceEntry *entry,
         g_hash_table_insert(table->by_flow, &entry->flows[i], entry);
     }
     return true;
+}
+
+void slice_table_unreserve(SliceTable *table, SliceEntry *entry,
+                           uint64_t was_term)
+{
+    set_state(table, entry, SLICE_STATE_GONE, was_term);
 }
 
 void slice_table_resumed(SliceTable *table, SliceEntry *entry)

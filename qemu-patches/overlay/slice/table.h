@@ -75,6 +75,7 @@ typedef struct SliceEntry {
     char top_layer[17];
     struct SliceTransfer *transfer;
     QTAILQ_ENTRY(SliceEntry) next;
+    QTAILQ_ENTRY(SliceEntry) tomb_next;     /* where it is a tombstone */
 } SliceEntry;
 
 typedef QTAILQ_HEAD(SliceEntryList, SliceEntry) SliceEntryList;
@@ -161,6 +162,14 @@ uint32_t slice_table_n_tombstones(SliceTable *table);
  */
 SliceVerdict slice_table_step(SliceTable *table, SliceId id, SliceMessage msg,
                               uint64_t term, SliceEntry **ret_entry);
+
+/**
+ * slice_table_unreserve: PREPARE has failed after SLICE_DO_HOLD
+ * @was_term: of the tombstone that it was before; where there was none, the
+ *     caller removes the entry instead
+ */
+void slice_table_unreserve(SliceTable *table, SliceEntry *entry,
+                           uint64_t was_term);
 
 /** The guest plugged it again after SLICE_DO_RESUME. */
 void slice_table_resumed(SliceTable *table, SliceEntry *entry);

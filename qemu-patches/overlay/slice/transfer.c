@@ -47,6 +47,14 @@ void slice_transfer_rest(SliceTransfer *transfer)
     }
 }
 
+void slice_transfer_forgotten(SliceTransfer *transfer)
+{
+    if (transfer->is_unforgotten) {
+        transfer->is_unforgotten = false;
+        slice_peer_unwant(transfer->peer);
+    }
+}
+
 static void deadline_passed(void *opaque)
 {
     SliceTransfer *transfer = opaque;
@@ -87,14 +95,35 @@ void slice_transfer_drop_image(SliceTransfer *transfer)
     }
 }
 
+static size_t packet_cost(const SlicePacket *packet)
+{
+    return sizeof(*packet) + packet->bytes;
+}
+
+void slice_transfer_drop_packets(SliceTransfer *transfer, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        size_t cost = packet_cost(g_ptr_array_index(transfer->packets, i));
+
+        transfer->packet_bytes -= cost;
+        transfer->store->packets_bytes -= cost;
+    }
+    if (n) {
+        g_ptr_array_remove_range(transfer->packets, 0, n);
+    }
+    transfer->n_packets_sent -= MIN(transfer->n_packets_sent, n);
+}
+
 void slice_transfer_free(SliceTransfer *transfer)
 {
     if (!transfer) {
         return;
     }
     slice_transfer_rest(transfer);
+    slice_transfer_forgotten(transfer);
     slice_outbox_attach(&transfer->box, NULL);
     slice_transfer_drop_image(transfer);
+    slice_transfer_drop_packets(transfer, transfer->packets->len);
     g_ptr_array_unref(transfer->packets);
     g_free(transfer->told_flows);
     timer_free(transfer->deadline);
@@ -124,9 +153,11 @@ void slice_transfer_add_packet(SliceTransfer *transfer, uint32_t origin,
                                const uint8_t *data, size_t bytes)
 {
     SlicePacket *packet;
+    size_t cost = sizeof(*packet) + bytes;
 
     if (bytes > SLICE_PACKET_BYTES_MAX ||
-        transfer->packet_bytes + bytes > SLICE_PACKETS_BYTES_MAX) {
+        transfer->packet_bytes + cost > SLICE_PACKETS_BYTES_MAX ||
+        transfer->store->packets_bytes + cost > SLICE_PACKETS_TOTAL_MAX) {
         transfer->store->n_dropped++;
         trace_slice_packet_dropped(transfer->store->name, origin,
                                    transfer->entry->id.counter, "no room");
@@ -136,7 +167,8 @@ void slice_transfer_add_packet(SliceTransfer *transfer, uint32_t origin,
     packet->origin = origin;
     packet->bytes = bytes;
     memcpy(packet->data, data, bytes);
-    transfer->packet_bytes += bytes;
+    transfer->packet_bytes += cost;
+    transfer->store->packets_bytes += cost;
     transfer->n_packets++;
     g_ptr_array_add(transfer->packets, packet);
     slice_outbox_kick(&transfer->box);
@@ -223,9 +255,7 @@ static uint8_t *next_packet(SliceTransfer *transfer, size_t *ret_bytes)
     if (entry->state == SLICE_STATE_GONE &&
         transfer->n_packets_sent == transfer->packets->len) {
         /* Nobody will ask for these again. */
-        g_ptr_array_set_size(transfer->packets, 0);
-        transfer->n_packets_sent = 0;
-        transfer->packet_bytes = 0;
+        slice_transfer_drop_packets(transfer, transfer->packets->len);
     }
     return frame;
 }

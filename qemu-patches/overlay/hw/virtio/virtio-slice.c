@@ -40,9 +40,15 @@ QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_event) != 72);
 
 /* ---- the queues ---- */
 
+/*
+ * A kick that was pending while the VM stopped comes afterwards: nothing of the
+ * guest's is begun then, virtio_slice_vm_state() goes on.
+ */
 static void virtio_slice_handle_request(VirtIODevice *vdev, VirtQueue *vq)
 {
-    virtio_slice_work_requests(VIRTIO_SLICE(vdev));
+    if (vdev->vm_running) {
+        virtio_slice_work_requests(VIRTIO_SLICE(vdev));
+    }
 }
 
 static void virtio_slice_send_events(VirtIOSlice *s)

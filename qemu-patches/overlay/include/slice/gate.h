@@ -44,6 +44,7 @@ typedef struct SliceGateStats {
     uint64_t n_dropped_full;    /* past a bound */
     uint64_t n_dropped_muted;   /* egress of a flow that is not ours now */
     uint64_t n_flows;
+    uint64_t n_forgotten;       /* flows in FORWARD, past their bound */
 } SliceGateStats;
 
 typedef struct SliceGateOps {

@@ -16,6 +16,11 @@ typedef struct SliceId {
     uint64_t counter;
 } SliceId;
 
+static inline bool slice_id_is(SliceId id, SliceId other)
+{
+    return id.incarnation == other.incarnation && id.counter == other.counter;
+}
+
 /**
  * SliceFlow: a connection's addresses, the guest's side first
  * @family: 4 or 6

@@ -256,6 +256,32 @@ static void test_past_the_bound_the_newest_is_dropped(void)
     pair_free(&pair);
 }
 
+static void test_absurd_length_is_not_kept(void)
+{
+    /* Longer than any packet, and as long as QEMU takes from a NIC. */
+    const uint32_t bytes = 69 * 1000;
+    Pair pair = pair_new("");
+    SliceVM *vm = pair.target;
+    uint8_t packet[SLICE_NET_BUFFER_BYTES] = { };
+    uint64_t buffer = guest_alloc(&vm->alloc, bytes);
+    gint64 since = g_get_monotonic_time();
+    uint32_t head;
+
+    slice_frame(packet + vm->net_hdr_bytes, PORT, 1, false);
+    qtest_memwrite(vm->qts, buffer, packet, sizeof(packet));
+    vm->tx_vq->free_head = 0;
+    head = qvirtqueue_add(vm->qts, vm->tx_vq, buffer, bytes, false, false);
+    qvirtqueue_kick(vm->qts, &vm->net->vdev, vm->tx_vq, head);
+    while (!qvirtqueue_get_buf(vm->qts, vm->tx_vq, NULL, NULL)) {
+        g_assert_cmpint(g_get_monotonic_time() - since, <, SLICE_TIMEOUT_US);
+    }
+    g_assert_cmpuint(slice_store_count(vm, "dropped-packets"), ==, 1);
+    g_assert_cmpuint(slice_store_count(vm, "held-packets"), ==, 0);
+    slice_guest_send(vm, PORT, 2);
+    g_assert_cmpuint(slice_store_count(vm, "held-packets"), ==, 1);
+    pair_free(&pair);
+}
+
 static void test_bound_of_all_flows(void)
 {
     Pair pair = pair_new(",total-bytes=65536");
@@ -615,6 +641,8 @@ int main(int argc, char **argv)
                    test_stopped_vm_keeps_everything);
     qtest_add_func("/filter-slice/bound/newest-of-flow-is-dropped",
                    test_past_the_bound_the_newest_is_dropped);
+    qtest_add_func("/filter-slice/bound/absurd-length-is-not-kept",
+                   test_absurd_length_is_not_kept);
     qtest_add_func("/filter-slice/bound/all-flows", test_bound_of_all_flows);
     qtest_add_func("/filter-slice/bound/number-of-flows",
                    test_flows_are_bounded);

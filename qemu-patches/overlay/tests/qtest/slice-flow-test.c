@@ -10,6 +10,7 @@
 #include "qemu/units.h"
 #include "net/checksum.h"
 #include "../../net/filter-slice-flow.h"
+#include "slice/packet.h"
 #include "slice/stream.h"
 #include "standard-headers/linux/virtio_net.h"
 
@@ -79,19 +80,20 @@ static size_t make_ipv6(uint8_t *frame, const uint8_t *extensions,
 static void assert_is_flow(const uint8_t *frame, size_t bytes, uint8_t family)
 {
     SliceFlow to_guest, from_guest;
-    size_t ip;
+    SlicePacketInfo info;
 
-    g_assert_true(slice_gate_packet_flow(frame, bytes, true, &to_guest, &ip));
+    g_assert_true(slice_packet_flow(frame, bytes, true, true, &to_guest,
+                                    &info));
     g_assert_cmpuint(to_guest.family, ==, family);
     g_assert_cmpuint(to_guest.protocol, ==, IPPROTO_TCP);
     g_assert_cmpuint(be16_to_cpu(to_guest.local_port), ==, 80);
     g_assert_cmpuint(be16_to_cpu(to_guest.remote_port), ==, 1000);
     g_assert_cmpuint(to_guest.local[family == 4 ? 3 : 15], ==, 1);
     g_assert_cmpuint(to_guest.remote[family == 4 ? 3 : 15], ==, 2);
-    g_assert_cmpuint(frame[ip] >> 4, ==, family);
+    g_assert_cmpuint(frame[info.ip_offset] >> 4, ==, family);
     /* The same bytes the other way are the other way round. */
-    g_assert_true(slice_gate_packet_flow(frame, bytes, false, &from_guest,
-                                         NULL));
+    g_assert_true(slice_packet_flow(frame, bytes, true, false, &from_guest,
+                                    NULL));
     g_assert_cmpuint(from_guest.local_port, ==, to_guest.remote_port);
     g_assert_cmpmem(from_guest.local, 16, to_guest.remote, 16);
 }
@@ -102,7 +104,7 @@ static bool is_flow(const uint8_t *frame, size_t bytes)
     /* At the end of a heap block, for the sanitizer to watch. */
     g_autofree uint8_t *copy = g_memdup2(frame, bytes);
 
-    return slice_gate_packet_flow(copy, bytes, true, &flow, NULL);
+    return slice_packet_flow(copy, bytes, true, true, &flow, NULL);
 }
 
 static void test_ipv4(void)
@@ -114,7 +116,7 @@ static void test_ipv4(void)
         for (options = 0; options <= 40; options += 4) {
             size_t bytes = make_ipv4(frame, n_vlans, options, 10);
 
-            assert_is_flow(frame, MIN(bytes, SLICE_GATE_PARSE_BYTES), 4);
+            assert_is_flow(frame, MIN(bytes, SLICE_PACKET_HEAD_BYTES), 4);
         }
     }
 }
@@ -185,7 +187,7 @@ static void test_short_is_no_flow(void)
 /* Nothing is read beyond the bytes, whatever they are (under ASan). */
 static void test_noise_is_harmless(void)
 {
-    uint8_t frame[SLICE_GATE_PARSE_BYTES];
+    uint8_t frame[SLICE_PACKET_HEAD_BYTES];
     int i, j;
 
     for (i = 0; i < 200000; i++) {
@@ -511,6 +513,47 @@ static void test_ring_gives_up_the_oldest(void)
     assert_table_is_empty(&table);
 }
 
+static bool try_mode(SliceFlowTable *table, uint16_t port, unsigned mode)
+{
+    SliceFlow key = key_of(port);
+    Error *err = NULL;
+    bool ok = slice_flows_set_mode(table, &key, mode, &err);
+
+    g_assert_true(ok == !err);
+    error_free(err);
+    return ok;
+}
+
+static void test_those_that_have_gone_take_no_place(void)
+{
+    SliceFlow first = key_of(0), second = key_of(1);
+    SliceFlowTable table;
+    uint16_t port;
+
+    table_init(&table);
+    for (port = 0; port < 16; port++) {
+        set_mode(&table, port, SLICE_GATE_FORWARD);
+    }
+    for (port = 100; port < 116; port++) {
+        g_assert_true(try_mode(&table, port, SLICE_GATE_HOLD));
+    }
+    g_assert_false(try_mode(&table, 116, SLICE_GATE_HOLD));
+    /* Nor can one that has gone come back then, and it stays as it was. */
+    g_assert_false(try_mode(&table, 0, SLICE_GATE_HOLD));
+    g_assert_cmpuint(slice_flows_find(&table, &first)->mode, ==,
+                     SLICE_GATE_FORWARD);
+    /* One more that goes pushes the oldest out. */
+    g_assert_true(try_mode(&table, 100, SLICE_GATE_FORWARD));
+    g_assert_null(slice_flows_find(&table, &first));
+    g_assert_nonnull(slice_flows_find(&table, &second));
+    g_assert_cmpuint(table.stats.n_forgotten, ==, 1);
+    g_assert_cmpuint(table.n_forward, ==, 16);
+    g_assert_true(try_mode(&table, 1, SLICE_GATE_HOLD));
+    g_assert_cmpuint(table.n_forward, ==, 15);
+    set_mode(&table, 1, SLICE_FLOW_LEAVING);
+    slice_flows_cleanup(&table);
+}
+
 static void test_flows_are_counted(void)
 {
     SliceFlowTable table;
@@ -561,6 +604,8 @@ int main(int argc, char **argv)
                     test_bounds_hold_in_both_directions);
     g_test_add_func("/slice-flow/ring-gives-up-the-oldest",
                     test_ring_gives_up_the_oldest);
+    g_test_add_func("/slice-flow/those-that-have-gone-take-no-place",
+                    test_those_that_have_gone_take_no_place);
     g_test_add_func("/slice-flow/flows-are-counted", test_flows_are_counted);
     return g_test_run();
 }

@@ -542,7 +542,8 @@ static void test_full_queue_is_answered_in_order(void)
     SliceVM *vm = vm_with_driver();
     QVirtQueue *vq = vm->request_vq;
     uint32_t n = vq->size / 2, i, head, used;
-    const uint32_t bytes = sizeof(struct virtio_slice_request) + 72;
+    const uint32_t bytes = sizeof(struct virtio_slice_request) +
+                           sizeof(struct virtio_slice_set);
     uint64_t addr = guest_alloc(&vm->alloc, n * bytes);
     uint64_t responses = guest_alloc(&vm->alloc, n * 16);
     uint16_t idx = qtest_readw(vm->qts, vq->avail + 2);
@@ -577,6 +578,27 @@ static void test_full_queue_is_answered_in_order(void)
                          SLICE_RESP_OK);
     }
     g_assert_cmpuint(slice_store_count(vm, "slices"), ==, n);
+    slice_vm_free(vm);
+}
+
+/* The notify register can be written to when no vCPU runs, as a late kick is. */
+static void test_kick_of_a_stopped_vm_waits(void)
+{
+    struct {
+        struct virtio_slice_request header;
+        struct virtio_slice_set set;
+    } req = {
+        .header = slice_header(VIRTIO_SLICE_REQ_SET, 0, SLICE, 0),
+        .set = { .n_capsules = cpu_to_le32(1) },
+    };
+    SliceVM *vm = vm_with_driver();
+
+    qtest_qmp_assert_success(vm->qts, "{ 'execute': 'stop' }");
+    slice_request_send(vm, &req, sizeof(req));
+    g_assert_cmpuint(slice_store_count(vm, "slices"), ==, 0);
+    qtest_qmp_assert_success(vm->qts, "{ 'execute': 'cont' }");
+    g_assert_cmpuint(slice_answer(vm, NULL), ==, SLICE_RESP_OK);
+    g_assert_cmpuint(slice_store_count(vm, "slices"), ==, 1);
     slice_vm_free(vm);
 }
 
@@ -702,6 +724,8 @@ int main(int argc, char **argv)
                    test_small_event_buffer_needs_reset);
     qtest_add_func("/virtio-slice/queue/full-is-answered-in-order",
                    test_full_queue_is_answered_in_order);
+    qtest_add_func("/virtio-slice/queue/kick-of-a-stopped-vm-waits",
+                   test_kick_of_a_stopped_vm_waits);
     qtest_add_func("/virtio-slice/queue/reset-amid-a-request",
                    test_reset_amid_a_request);
     qtest_add_func("/virtio-slice/object/one-device-and-not-hot",

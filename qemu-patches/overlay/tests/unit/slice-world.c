@@ -36,6 +36,9 @@ void slice_event_step(SliceStore *store, SliceId id, uint64_t term,
 
     g_array_append_val(vm->steps, step);
     vm->last_why = why;
+    if (vm->on_step) {
+        vm->on_step(vm, step);
+    }
 }
 
 void slice_event_changed(SliceStore *store, const SliceEntry *entry,
@@ -340,6 +343,7 @@ void vm_crash(Vm *vm)
 static void vm_init(World *world, Vm *vm, const char *name)
 {
     vm->name = name;
+    vm->world = world;
     vm->path = g_strdup_printf("%s/%s", world->dir, name);
     vm->events = g_array_new(false, false, sizeof(SliceGuestEvent));
     vm->steps = g_array_new(false, false, sizeof(SliceStep));
@@ -433,6 +437,17 @@ void world_cut(World *world)
             if (both[v]->store->incoming[i]) {
                 slice_conn_close(both[v]->store->incoming[i]);
             }
+        }
+    }
+}
+
+void world_cut_of(World *world, Vm *vm)
+{
+    SlicePeer *peer;
+
+    QTAILQ_FOREACH(peer, &vm->store->peers, next) {
+        if (peer->conn) {
+            slice_conn_close(peer->conn);
         }
     }
 }

@@ -25,7 +25,9 @@ typedef struct FakeGate {
     bool is_full;               /* set_mode fails */
 } FakeGate;
 
-typedef struct Vm {
+typedef struct Vm Vm;
+typedef struct World World;
+struct Vm {
     const char *name;
     char *path;
     SliceStore *store;
@@ -33,16 +35,18 @@ typedef struct Vm {
     GArray *steps;              /* SliceStep */
     uint32_t last_why;
     bool has_no_buffer;         /* event() answers false */
+    void (*on_step)(Vm *vm, SliceStep step); /* within the event */
+    World *world;
     FakeGate gate;
-} Vm;
+};
 
-typedef struct World {
+struct World {
     char *dir;
     Vm a;
     Vm b;
     uint8_t *image;
     char *job_id;
-} World;
+};
 
 extern const SliceId SLICE;
 extern const SliceFlow FLOW;
@@ -83,6 +87,8 @@ uint8_t *packet_new(const char *text, bool is_syn, size_t *ret_bytes);
 void vm_deliver(Vm *vm, uint32_t origin, const char *text, bool is_syn);
 /* Cut every connection. */
 void world_cut(World *world);
+/* Those that this VM has dialled, before anything more is written. */
+void world_cut_of(World *world, Vm *vm);
 
 /* Steps of a move from A to B, each up to where the test has to act. */
 void world_prepare(World *world, Vm *to, uint64_t term);

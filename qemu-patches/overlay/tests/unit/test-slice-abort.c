@@ -6,6 +6,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "io/channel-socket.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
 #include "qemu/sockets.h"
@@ -257,6 +258,104 @@ static void test_plugged_twice_is_forgotten_twice(void)
     world_free(world);
 }
 
+/* Nothing of what was queued in this turn has been written yet. */
+static void cut_when_gone(Vm *vm, SliceStep step)
+{
+    if (step == SLICE_STEP_GONE) {
+        world_cut_of(vm->world, vm);
+    }
+}
+
+static void test_forgot_that_was_lost_is_said_again(void)
+{
+    World *world = world_new();
+
+    world_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    world->a.on_step = cut_when_gone;
+    vm_plugged(&world->b, TERM);
+    wait_until(vm_state(&world->a) == SLICE_STATE_GONE);
+    wait_until(!world->b.store->n_conns);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_PLUGGED);
+    /* No packet comes, nobody asks: the source dials by itself. */
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    wait_until(!slice_table_find(world->a.store->table,
+                                 SLICE)->transfer->is_unforgotten);
+    g_assert_cmpuint(QTAILQ_FIRST(&world->a.store->peers)->n_wanted, ==, 0);
+    world_free(world);
+}
+
+/* ---- bounds ---- */
+
+static void test_peer_that_does_not_read_is_left(void)
+{
+    World *world = world_new();
+    g_autoptr(QIOChannelSocket) socket = qio_channel_socket_new();
+    SocketAddress address = {
+        .type = SOCKET_ADDRESS_TYPE_UNIX, .u.q_unix.path = world->b.path,
+    };
+    SliceStreamHello hello = {
+        .version = SLICE_STREAM_VERSION, .compat = SLICE_STREAM_COMPAT,
+        .incarnation = 1, .name = "a",
+    };
+    uint8_t payload[SLICE_FRAME_HELLO_BYTES];
+    g_autofree uint8_t *zeroes = g_malloc0(SLICE_STREAM_PAYLOAD_MAX);
+    g_autofree uint8_t *first = NULL, *ping = NULL;
+    size_t bytes, ping_bytes, sent = 0;
+    ssize_t n;
+
+    qio_channel_socket_connect_sync(socket, &address, &error_abort);
+    first = slice_frame_build(SLICE_STREAM_HELLO, 0, 0, 0, payload,
+                              slice_frame_put_hello(payload, &hello), NULL, 0,
+                              &bytes);
+    qio_channel_write_all(QIO_CHANNEL(socket), (char *)first, bytes,
+                          &error_abort);
+    qio_channel_set_blocking(QIO_CHANNEL(socket), false, &error_abort);
+    ping = slice_frame_build(SLICE_STREAM_PING, 0, 0, 0, zeroes,
+                             SLICE_STREAM_PAYLOAD_MAX, NULL, 0, &ping_bytes);
+    wait_until(world->b.store->n_conns == 1);
+    /* It asks and asks, and never reads an answer. */
+    do {
+        size_t at = sent % ping_bytes;
+
+        n = qio_channel_write(QIO_CHANNEL(socket), (char *)ping + at,
+                              ping_bytes - at, NULL);
+        sent += MAX(n, 0);
+        g_assert_cmpuint(sent, <, 64 << 20);
+        world_turn();
+    } while (n >= 0 || n == QIO_CHANNEL_ERR_BLOCK);
+    qio_channel_close(QIO_CHANNEL(socket), NULL);
+    wait_until(!world->b.store->n_conns);
+    world_free(world);
+}
+
+static void test_packets_are_bounded_in_total(void)
+{
+    World *world = world_new();
+    SliceStore *store = world->a.store;
+    uint64_t n_dropped, had;
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_unplug(&world->a, TERM);
+    had = store->packets_bytes;
+    g_assert_cmpuint(had, >, 0);
+    n_dropped = store->n_dropped;
+    /* As if other slices had the rest. */
+    store->packets_bytes = SLICE_PACKETS_TOTAL_MAX;
+    vm_deliver(&world->a, SLICE_PACKET_DIVERTED, "one too many", false);
+    g_assert_cmpuint(store->n_dropped, ==, n_dropped + 1);
+    store->packets_bytes = had;
+    vm_deliver(&world->a, SLICE_PACKET_DIVERTED, "fits", false);
+    g_assert_cmpuint(store->n_dropped, ==, n_dropped + 1);
+    world_send(world, &world->a, TERM);
+    world_room(world, &world->b, TERM);
+    vm_plugged(&world->b, TERM);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    wait_until(store->packets_bytes == 0);
+    world_free(world);
+}
+
 /* ---- the source dies ---- */
 
 static void test_takeover_of_a_whole_image(void)
@@ -306,6 +405,27 @@ static void test_takeover_of_a_plugged_one_opens(void)
     vm_plugged(&world->b, TERM);
     g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_PLUGGED);
     call_begin(&call, &world->b, TERM, takeover_co);
+    g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_IS_OWNER);
+    world_free(world);
+}
+
+/* The image is in the pipe of a connection that was there before the move. */
+static void test_takeover_drains_a_connection_that_was_kept(void)
+{
+    World *world = world_new();
+    Call call;
+
+    world_move(world, &world->a, &world->b, TERM);
+    world_move(world, &world->b, &world->a, TERM + 1);
+    world_prepare(world, &world->b, TERM + 2);
+    world_quiesce(world, &world->a, &world->b, TERM + 2);
+    world_unplug(&world->a, TERM + 2);
+    world_send(world, &world->a, TERM + 2);
+    call_begin(&call, &world->b, TERM + 2, takeover_co);
+    g_assert_false(call.is_done);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_RESERVED);
+    world_room(world, &world->b, TERM + 2);
+    vm_plugged(&world->b, TERM + 2);
     g_assert_cmpint(call_end(&call), ==, SLICE_ANSWER_IS_OWNER);
     world_free(world);
 }
@@ -493,6 +613,13 @@ int main(int argc, char **argv)
         { "cut-when-plugged-was-said", test_cut_when_plugged_was_said },
         { "plugged-twice-is-forgotten-twice",
           test_plugged_twice_is_forgotten_twice },
+        { "forgot-that-was-lost-is-said-again",
+          test_forgot_that_was_lost_is_said_again },
+        { "peer-that-does-not-read-is-left",
+          test_peer_that_does_not_read_is_left },
+        { "packets-are-bounded-in-total", test_packets_are_bounded_in_total },
+        { "takeover-drains-a-connection-that-was-kept",
+          test_takeover_drains_a_connection_that_was_kept },
         { "takeover-of-a-whole-image", test_takeover_of_a_whole_image },
         { "takeover-of-a-partial-image-discards",
           test_takeover_of_a_partial_image_discards },

@@ -195,13 +195,13 @@ static void test_packet_names_its_flow(void)
         .remote = { 10, 0, 0, 2 },
     };
     SliceFlow flow;
-    bool is_syn;
+    SlicePacketInfo info;
 
-    g_assert_true(slice_packet_flow(frame, bytes, true, &flow, &is_syn));
+    g_assert_true(slice_packet_flow(frame, bytes, true, true, &flow, &info));
     g_assert_cmpmem(&flow, sizeof(flow), &want, sizeof(want));
-    g_assert_false(is_syn);
-    g_assert_true(slice_packet_flow(frame + 14, bytes - 14, false, &flow,
-                                    &is_syn));
+    g_assert_false(info.is_syn);
+    g_assert_true(slice_packet_flow(frame + 14, bytes - 14, false, true,
+                                    &flow, &info));
     g_assert_cmpmem(&flow, sizeof(flow), &want, sizeof(want));
 }
 
@@ -209,55 +209,97 @@ static void test_syn_is_told_from_syn_ack(void)
 {
     uint8_t frame[54];
     SliceFlow flow;
-    bool is_syn;
+    SlicePacketInfo info;
 
     tcp_packet(frame, 0x02);
-    g_assert_true(slice_packet_flow(frame, 54, true, &flow, &is_syn));
-    g_assert_true(is_syn);
+    g_assert_true(slice_packet_flow(frame, 54, true, true, &flow, &info));
+    g_assert_true(info.is_syn);
     tcp_packet(frame, 0x12);
-    g_assert_true(slice_packet_flow(frame, 54, true, &flow, &is_syn));
-    g_assert_false(is_syn);
+    g_assert_true(slice_packet_flow(frame, 54, true, true, &flow, &info));
+    g_assert_false(info.is_syn);
 }
 
 static void test_short_packet_has_no_flow(void)
 {
     uint8_t frame[54];
     SliceFlow flow;
-    bool is_syn;
+    SlicePacketInfo info;
 
-    for (size_t bytes = 0; bytes < tcp_packet(frame, 0); bytes++) {
+    tcp_packet(frame, 0x02);
+    for (size_t bytes = 0; bytes <= sizeof(frame); bytes++) {
         g_autofree uint8_t *copy = g_memdup2(frame, bytes);
+        bool has_ports = bytes >= 14 + 20 + 4;
+        bool has_flags = bytes >= 14 + 20 + 14;
 
-        g_assert_false(slice_packet_flow(copy, bytes, true, &flow, &is_syn));
+        g_assert_cmpint(slice_packet_flow(copy, bytes, true, true, &flow,
+                                          &info), ==, has_ports);
+        g_assert_true(!has_ports || info.is_syn == has_flags);
     }
+}
+
+/* What the switch tags, and what IPv6 puts before TCP, hides no flow. */
+static void test_tags_and_extensions_hide_no_flow(void)
+{
+    uint8_t plain[54], tagged[62] = {}, ip6[14 + 40 + 8 + 20] = {};
+    SlicePacketInfo info;
+    SliceFlow want, flow;
+    uint8_t *tcp = ip6 + 14 + 40 + 8;
+
+    tcp_packet(plain, 0x02);
+    g_assert_true(slice_packet_flow(plain, 54, true, true, &want, NULL));
+    stw_be_p(tagged + 12, 0x88a8);
+    stw_be_p(tagged + 16, 0x8100);
+    memcpy(tagged + 20, plain + 12, 42);
+    g_assert_true(slice_packet_flow(tagged, 62, true, true, &flow, &info));
+    g_assert_cmpmem(&flow, sizeof(flow), &want, sizeof(want));
+    g_assert_cmpuint(info.ip_offset, ==, 22);
+    g_assert_true(info.is_syn);
+
+    stw_be_p(ip6 + 12, 0x86dd);
+    ip6[14] = 0x60;
+    stw_be_p(ip6 + 18, 8 + 20);
+    ip6[20] = 60;                       /* destination options */
+    ip6[14 + 40] = 6;
+    stw_be_p(tcp, 5555);
+    stw_be_p(tcp + 2, 80);
+    tcp[13] = 0x02;
+    g_assert_true(slice_packet_flow(ip6, sizeof(ip6), true, true, &flow,
+                                    &info));
+    g_assert_cmpuint(flow.family, ==, 6);
+    g_assert_cmpuint(flow.remote_port, ==, htons(5555));
+    g_assert_true(info.is_syn);
+    /* A fragment header hides it: whose it is, is not known. */
+    ip6[20] = 44;
+    g_assert_false(slice_packet_flow(ip6, sizeof(ip6), true, true, &flow,
+                                     &info));
 }
 
 static void test_fragment_has_no_flow(void)
 {
     uint8_t frame[54];
     SliceFlow flow;
-    bool is_syn;
+    SlicePacketInfo info;
 
     tcp_packet(frame, 0);
     stw_be_p(frame + 20, 0x2000);
-    g_assert_false(slice_packet_flow(frame, 54, true, &flow, &is_syn));
+    g_assert_false(slice_packet_flow(frame, 54, true, true, &flow, &info));
     stw_be_p(frame + 20, 3);
-    g_assert_false(slice_packet_flow(frame, 54, true, &flow, &is_syn));
+    g_assert_false(slice_packet_flow(frame, 54, true, true, &flow, &info));
     stw_be_p(frame + 20, 0x4000);
-    g_assert_true(slice_packet_flow(frame, 54, true, &flow, &is_syn));
+    g_assert_true(slice_packet_flow(frame, 54, true, true, &flow, &info));
 }
 
 static void test_header_beyond_packet_has_no_flow(void)
 {
     uint8_t frame[54];
     SliceFlow flow;
-    bool is_syn;
+    SlicePacketInfo info;
 
     tcp_packet(frame, 0);
     frame[14] = 0x4f;
-    g_assert_false(slice_packet_flow(frame, 54, true, &flow, &is_syn));
+    g_assert_false(slice_packet_flow(frame, 54, true, true, &flow, &info));
     frame[14] = 0x44;
-    g_assert_false(slice_packet_flow(frame, 54, true, &flow, &is_syn));
+    g_assert_false(slice_packet_flow(frame, 54, true, true, &flow, &info));
 }
 
 int main(int argc, char **argv)
@@ -282,6 +324,8 @@ int main(int argc, char **argv)
                     test_syn_is_told_from_syn_ack);
     g_test_add_func("/slice/packet/short-packet-has-no-flow",
                     test_short_packet_has_no_flow);
+    g_test_add_func("/slice/packet/tags-and-extensions-hide-no-flow",
+                    test_tags_and_extensions_hide_no_flow);
     g_test_add_func("/slice/packet/fragment-has-no-flow",
                     test_fragment_has_no_flow);
     g_test_add_func("/slice/packet/header-beyond-packet-has-no-flow",
