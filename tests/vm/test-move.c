@@ -189,6 +189,10 @@ static void test_unsent_output(Cluster *cluster)
 #define N_LOAD 4
 #define N_MOVES 100
 
+/**
+ * struct Load - a client that clicks without pause
+ * @n_answers: so far, under @lock; -1 when it has ended
+ */
 typedef struct Load {
     Cluster *cluster;
     HttpConnection *http;
@@ -198,29 +202,59 @@ typedef struct Load {
     gint *stop;
     GError *error;
     GThread *thread;
+    GMutex lock;
+    GCond answered;
+    int n_answers;
 } Load;
+
+static void load_tell(Load *load, int n_answers)
+{
+    g_mutex_lock(&load->lock);
+    load->n_answers = n_answers;
+    g_cond_signal(&load->answered);
+    g_mutex_unlock(&load->lock);
+}
 
 static gpointer load_thread(gpointer opaque)
 {
     Load *load = opaque;
+    int n = 0;
 
     while (!load->error && !g_atomic_int_get(load->stop)) {
         HttpResponse response;
 
-        if (http_get(load->http, load->page, TEST_TIMEOUT_MS, &response, &load->error)) {
-            http_check_page(&response, &load->counter, &load->error);
+        if (http_get(load->http, load->page, TEST_TIMEOUT_MS, &response, &load->error) &&
+            http_check_page(&response, &load->counter, &load->error)) {
+            load_tell(load, ++n);
         }
         http_response_clear(&response);
     }
+    load_tell(load, -1);
     return NULL;
 }
 
+/* More than @n answers, or its end.  Returns how many there are. */
+static int load_wait(Load *load, int n)
+{
+    int now;
+
+    g_mutex_lock(&load->lock);
+    while (load->n_answers >= 0 && load->n_answers <= n) {
+        g_cond_wait(&load->answered, &load->lock);
+    }
+    now = load->n_answers;
+    g_mutex_unlock(&load->lock);
+    return now;
+}
+
+/* Between two moves of a session its client is served: nobody starves. */
 static void test_load(Cluster *cluster)
 {
     static const char *const pages[N_LOAD] = {
         "/count.php", "/slow.php?ms=100", "/large.php?kb=256", "/slow.php?ms=30",
     };
     Load loads[N_LOAD];
+    int n_seen[N_LOAD] = { 0 };
     gint stop = 0;
 
     for (int i = 0; i < N_LOAD; i++) {
@@ -228,6 +262,8 @@ static void test_load(Cluster *cluster)
         g_autofree char *vm = NULL;
 
         *load = (Load){ .cluster = cluster, .page = pages[i], .stop = &stop };
+        g_mutex_init(&load->lock);
+        g_cond_init(&load->answered);
         load->http = cluster_connect(cluster, 32768);
         vm = cluster_get_vm(load->http, &load->counter);
         load->slice = cluster_slice(cluster, load->http);
@@ -235,16 +271,25 @@ static void test_load(Cluster *cluster)
         load->thread = g_thread_new("load", load_thread, load);
     }
     for (int i = 0; i < N_MOVES; i++) {
-        cluster_move(cluster, loads[i % N_LOAD].slice);
+        Load *load = &loads[i % N_LOAD];
+
+        n_seen[i % N_LOAD] = load_wait(load, n_seen[i % N_LOAD]);
+        if (n_seen[i % N_LOAD] < 0) {
+            break;
+        }
+        cluster_move(cluster, load->slice);
     }
     g_atomic_int_set(&stop, 1);
     for (int i = 0; i < N_LOAD; i++) {
         g_thread_join(loads[i].thread);
         g_assert_no_error(loads[i].error);
+        g_test_message("%s: %u answers", loads[i].page, (unsigned)loads[i].counter);
         g_assert_cmpuint(loads[i].counter, >, N_MOVES / N_LOAD);
     }
     cluster_finish(cluster);
     for (int i = 0; i < N_LOAD; i++) {
+        g_cond_clear(&loads[i].answered);
+        g_mutex_clear(&loads[i].lock);
         http_connection_free(loads[i].http);
         lab_slice_free(loads[i].slice);
     }
