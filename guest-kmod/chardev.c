@@ -123,13 +123,14 @@ static const struct file_operations slice_chardev_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 };
 
-/* Anyone may be a layer: limits are for each opener, memory is charged to who
- * touches it, and what concerns others needs CAP_SYS_ADMIN. */
+/* Who may open it may be a layer and link sessions of others: this mode and its
+ * group are that border.  Beyond it limits are for each opener and user, memory
+ * is charged to who touches it, and what drives moves needs CAP_SYS_ADMIN. */
 static struct miscdevice slice_chardev = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "slice",
 	.fops = &slice_chardev_fops,
-	.mode = 0666,
+	.mode = 0660,
 };
 
 struct slice_opener *slice_opener_of_file(struct file *file)

@@ -4,12 +4,15 @@
  *
  * Below: registry.h.  Above: chardev.c, plug.c, virtio.c.
  */
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/moduleparam.h>
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
 
 #include "layer.h"
 #include "tcp.h"
+#include "user.h"
 
 u64 slice_provider_bytes_max = 1ull << 30;
 module_param_named(provider_bytes_max, slice_provider_bytes_max, ullong, 0644);
@@ -74,6 +77,9 @@ static int slice_provider_enlist(struct slice_provider *provider)
 			continue;
 		if (!slice_layer_agrees(&other->ops, &provider->ops))
 			return -EINVAL;
+		/* Capsules that arrive would be shared between the two. */
+		if (other->user != provider->user && !capable(CAP_SYS_ADMIN))
+			return -EPERM;
 		is_first = false;
 	}
 	list_add_tail(&provider->in_layers, &providers);
@@ -99,14 +105,19 @@ struct slice_provider *slice_provider_new(const struct slice_layer *layer,
 	provider->ops.abi_hash = layer->abi_hash;
 	provider->is_passive = layer->flags & SLICE_LAYER_PASSIVE;
 	provider->words = words;
+	provider->n_max = SLICE_ROOM_NO_LIMIT;
 	provider->by_id = RB_ROOT;
 	mutex_init(&provider->lock);
 	xa_init(&provider->by_handle);
 	idr_init(&provider->by_offset);
 	slice_events_init(&provider->events);
+	provider->user = slice_user_get(current_euid());
+	ret = -ENOMEM;
+	if (!provider->user)
+		goto err_free;
 	ret = rhashtable_init(&provider->by_key, &slice_room_key_params);
 	if (ret)
-		goto err_free;
+		goto err_put_user;
 
 	mutex_lock(&slice_layers_lock);
 	ret = slice_provider_enlist(provider);
@@ -117,6 +128,8 @@ struct slice_provider *slice_provider_new(const struct slice_layer *layer,
 
 err_destroy_keys:
 	rhashtable_destroy(&provider->by_key);
+err_put_user:
+	slice_user_put(provider->user);
 err_free:
 	kfree(provider);
 	return ERR_PTR(ret);
@@ -131,6 +144,7 @@ static void slice_provider_free(struct kref *ref)
 	rhashtable_destroy(&provider->by_key);
 	xa_destroy(&provider->by_handle);
 	idr_destroy(&provider->by_offset);
+	slice_user_put(provider->user);
 	kfree(provider);
 }
 
@@ -162,16 +176,25 @@ static void slice_provider_delist(struct slice_provider *provider)
 	mutex_unlock(&slice_layers_lock);
 }
 
-/* A connection that was plugged for it and that it has not taken is closed. */
-static void slice_provider_abandon(struct slice_capsule *capsule)
+void slice_provider_end(struct slice_capsule *capsule)
 {
-	struct slice_capsule *tcp;
+	struct slice_set set;
+	u32 i;
 
-	tcp = slice_capsule_needed(capsule, &slice_tcp_ops);
-	if (!tcp)
-		return;
-	slice_tcp_abandon(tcp);
-	slice_capsule_put(tcp);
+	slice_set_take_needed(capsule, &slice_tcp_ops, &set);
+	slice_room_unindex(slice_capsule_priv(capsule));
+	slice_capsule_remove(capsule);
+	for (i = 0; i < set.n; i++)
+		if (!slice_capsule_is_needed(set.capsules[i]))
+			slice_tcp_abandon(set.capsules[i]);
+	slice_set_drop(&set);
+}
+
+bool slice_layer_is_dead(const struct slice_layer_ops *ops)
+{
+	struct slice_provider *provider = slice_provider_of(ops);
+
+	return provider && READ_ONCE(provider->is_dead);
 }
 
 void slice_provider_die(struct slice_provider *provider)
@@ -189,12 +212,49 @@ void slice_provider_die(struct slice_provider *provider)
 					  true))) {
 		capsule = room->capsule;
 		slice_room_plug_done(room, 0, ENODEV);
-		slice_room_unindex(room);
-		slice_provider_abandon(capsule);
-		slice_capsule_remove(capsule);
+		slice_provider_end(capsule);
 		slice_capsule_put(capsule);
 		cond_resched();
 	}
+}
+
+void slice_provider_limit(struct slice_provider *provider, u32 n_max)
+{
+	WRITE_ONCE(provider->n_max, n_max);
+}
+
+/* How many capsules more may arrive at it. */
+static u32 slice_provider_left(const struct slice_provider *provider)
+{
+	u32 n_max = READ_ONCE(provider->n_max);
+	u32 n = READ_ONCE(provider->n_capsules);
+
+	if (n_max == SLICE_ROOM_NO_LIMIT)
+		return U32_MAX;
+	return n < n_max ? n_max - n : 0;
+}
+
+u32 slice_layer_room(u32 rank, bool *ret_found)
+{
+	struct slice_provider *provider;
+	bool found = false;
+	u64 left = 0;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(kernel_layers); i++)
+		if (kernel_layers[i]->rank == rank) {
+			found = true;
+			left = U32_MAX;
+		}
+	mutex_lock(&slice_layers_lock);
+	list_for_each_entry(provider, &providers, in_layers)
+		if (provider->ops.rank == rank) {
+			found = true;
+			left += slice_provider_left(provider);
+		}
+	mutex_unlock(&slice_layers_lock);
+	*ret_found = found;
+	return min_t(u64, left, U32_MAX);
 }
 
 static enum slice_why slice_layer_fits(const struct slice_layer_ops *ops,
@@ -225,6 +285,8 @@ slice_layer_find(const struct slice_image_capsule *capsule,
 	mutex_lock(&slice_layers_lock);
 	list_for_each_entry(provider, &providers, in_layers) {
 		why = slice_layer_fits(&provider->ops, capsule);
+		if (why == SLICE_WHY_NONE && !slice_provider_left(provider))
+			why = SLICE_WHY_NO_ROOM;
 		worst = max(worst, why);
 		if (why == SLICE_WHY_NONE &&
 		    (!best || READ_ONCE(provider->n_capsules) <

@@ -16,7 +16,7 @@
  *
  * Locks.  slice_layers_lock guards the list of providers; provider->lock its
  * indices.  Order: move_lock, slice_layers_lock, provider->lock,
- * slice_registry_lock.  events.lock is innermost.
+ * slice_digest_lock, slice_registry_lock.  events.lock is innermost.
  */
 #ifndef SLICE_LAYER_H
 #define SLICE_LAYER_H
@@ -31,8 +31,10 @@
 #include <linux/xarray.h>
 
 #include "capsule.h"
+#include "digest.h"
 #include "registry.h"
 
+struct slice_user;
 struct vm_area_struct;
 struct vm_fault;
 struct slice_words;
@@ -80,6 +82,7 @@ struct slice_events {
  * struct slice_provider - one that speaks for a layer in user space
  * @ref: openers, capsules, rooms
  * @ops: name, version, rank, hash and the operations of all providers
+ * @user: whose it is, with a reference; its rooms count there
  * @is_passive: SLICE_LAYER_PASSIVE
  * @in_layers: in the list of live providers
  * @lock: guards what follows, and @is_dead
@@ -90,12 +93,14 @@ struct slice_events {
  * @by_offset: struct slice_room
  * @by_id: struct slice_room.in_ids
  * @n_capsules: that it has
+ * @n_max: with so many it takes no more that arrive
  * @bytes: of its rooms
  * @events: to its opener
  */
 struct slice_provider {
 	struct kref ref;
 	struct slice_layer_ops ops;
+	struct slice_user *user;
 	bool is_passive;
 	struct list_head in_layers;
 	struct mutex lock;
@@ -106,6 +111,7 @@ struct slice_provider {
 	struct idr by_offset;
 	struct rb_root by_id;
 	u32 n_capsules;
+	u32 n_max;
 	u64 bytes;
 	struct slice_events events;
 };
@@ -124,6 +130,7 @@ struct slice_key {
  * @provider: with a reference
  * @capsule: whose room it is; valid while indexed, see slice_room_find_*()
  * @in_keys, @key: in provider->by_key, if key.bytes
+ * @in_digests, @digest: in digest.c's table, if key.bytes
  * @handle: in provider->by_handle, if not 0
  * @in_ids: in provider->by_id
  * @is_indexed: it can be found
@@ -141,6 +148,8 @@ struct slice_room {
 	struct slice_capsule *capsule;
 	struct rhash_head in_keys;
 	struct slice_key key;
+	struct hlist_node in_digests;
+	struct slice_digest digest;
 	u64 handle;
 	struct rb_node in_ids;
 	bool is_indexed;
@@ -157,7 +166,8 @@ struct slice_room {
 /* ---- layer.c: providers ---- */
 extern u64 slice_provider_bytes_max;
 
-/* ERR_PTR: -ENOMEM, -EINVAL (another live provider of that name differs). */
+/* ERR_PTR: -ENOMEM, -EINVAL (another live provider of that name differs),
+ * -EPERM (it is of another user, and current is no admin). */
 struct slice_provider *slice_provider_new(const struct slice_layer *layer,
 					  struct slice_words *words);
 struct slice_provider *slice_provider_get(struct slice_provider *provider);
@@ -166,11 +176,21 @@ void slice_provider_put(struct slice_provider *provider);
 void slice_provider_die(struct slice_provider *provider);
 /* Is the name one of the kernel's? */
 bool slice_layer_is_kernels(const u8 name[SLICE_LAYER_NAME_BYTES]);
+/* At most so many capsules arrive at it. */
+void slice_provider_limit(struct slice_provider *provider, u32 n_max);
+/* How many capsules more layers of that rank take, U32_MAX: any number;
+ * *ret_found: there is one. */
+u32 slice_layer_room(u32 rank, bool *ret_found);
 /* Who plugs a capsule of that layer?  With a reference of the provider, if it
  * is one, that goes to the capsule.  NULL and *ret_why if nobody. */
 const struct slice_layer_ops *
 slice_layer_find(const struct slice_image_capsule *capsule,
 		 enum slice_why *ret_why);
+/* Has its provider died?  Never, if it is a kernel layer. */
+bool slice_layer_is_dead(const struct slice_layer_ops *ops);
+/* Takes a capsule away that its layer ends.  A connection that was plugged for
+ * it and that it has not taken is closed, if nobody else needs it. */
+void slice_provider_end(struct slice_capsule *capsule);
 /* Gives back what slice_layer_find() took. */
 void slice_layer_put(const struct slice_layer_ops *ops);
 /* The kernel's layers and those with a live provider, at most @room; how many
@@ -187,7 +207,8 @@ extern const struct rhashtable_params slice_room_key_params;
 struct slice_room *slice_room_register(struct slice_provider *provider,
 				       u64 handle, const struct slice_key *key,
 				       u64 bytes);
-/* The room of a capsule that is arriving; not indexed yet. */
+/* The room of a capsule that is arriving; not indexed yet.  ERR_PTR: -ENOMEM,
+ * -ENOSPC (its user's limits). */
 struct slice_room *slice_room_new(struct slice_provider *provider, u64 bytes);
 /* Makes it findable by key, handle and id, if it is not:
  * -EEXIST, -ENOMEM, -ENODEV. */

@@ -6,6 +6,7 @@
 #include <linux/module.h>
 
 #include "chardev.h"
+#include "digest.h"
 #include "layout.h"
 #include "plug.h"
 #include "registry.h"
@@ -19,9 +20,12 @@ static int __init slice_init(void)
 	ret = slice_registry_init();
 	if (ret)
 		return ret;
-	ret = slice_tcp_init();
+	ret = slice_digest_init();
 	if (ret)
 		goto err_exit_registry;
+	ret = slice_tcp_init();
+	if (ret)
+		goto err_exit_digest;
 	ret = slice_virtio_init();
 	if (ret)
 		goto err_exit_tcp;
@@ -34,6 +38,8 @@ err_exit_virtio:
 	slice_virtio_exit();
 err_exit_tcp:
 	slice_tcp_exit();
+err_exit_digest:
+	slice_digest_exit();
 err_exit_registry:
 	slice_registry_exit();
 	return ret;
@@ -45,6 +51,7 @@ static void __exit slice_exit(void)
 	slice_virtio_exit();
 	slice_plug_exit();
 	slice_tcp_exit();
+	slice_digest_exit();
 	slice_registry_exit();
 }
 

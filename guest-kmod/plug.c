@@ -20,6 +20,7 @@
 #include "layer.h"
 #include "plug.h"
 #include "report.h"
+#include "reserve.h"
 #include "tcp.h"
 
 static enum slice_why slice_plug_why(int error)
@@ -612,6 +613,7 @@ static int slice_plug_arrive(const struct slice_image_reader *reader,
 		slice_plug_discard_locked(slice);
 	else
 		*ret_slice = id;
+	slice_reserve_done(id);
 	slice_move_end(slice);
 	return ret;
 }

@@ -129,7 +129,8 @@ struct slice_quiesce {
 	enum slice_why why;
 };
 
-/* Under the lock.  Return: 1 go on waiting, 2 something runs, 0, or -ESTALE. */
+/* Under the lock.  Return: 1 go on waiting, 2 something runs, 0, -ESTALE, or
+ * -EOPNOTSUPP: a layer says meanwhile that it cannot move. */
 static int slice_quiesce_look(struct slice_quiesce *q)
 {
 	struct slice_capsule *capsule;
@@ -139,6 +140,10 @@ static int slice_quiesce_look(struct slice_quiesce *q)
 		return -ESTALE;
 	}
 	list_for_each_entry(capsule, &q->slice->capsules, in_slice) {
+		if (capsule->pin != SLICE_WHY_NONE) {
+			q->why = capsule->pin;
+			return -EOPNOTSUPP;
+		}
 		if (capsule->phase == SLICE_PHASE_RUNNING) {
 			if (q->all)
 				return 2;
@@ -160,8 +165,7 @@ static int slice_quiesce_look_quiet(struct slice_quiesce *q,
 
 	for (i = 0; i < set->n; i++) {
 		capsule = set->capsules[i];
-		q->why = capsule->ops->why ? capsule->ops->why(capsule) :
-					     SLICE_WHY_NONE;
+		q->why = slice_capsule_why(capsule);
 		if (slice_why_movability(q->why) == SLICE_PINNED)
 			return -EOPNOTSUPP;
 		if (q->why != SLICE_WHY_NONE)

@@ -525,6 +525,34 @@ int slice_capsule_drop_dep(struct slice_capsule *capsule,
 	return ret;
 }
 
+void slice_capsule_drop_deps_from(struct slice_capsule *capsule,
+				  const u8 layer[SLICE_LAYER_NAME_BYTES],
+				  const struct slice_capsule *keep)
+{
+	struct slice_link *link, *next;
+	struct slice *slice;
+	u32 n = 0;
+
+	spin_lock_bh(&slice_registry_lock);
+	slice = capsule->slice;
+	list_for_each_entry_safe(link, next, &capsule->needed_by,
+				 in_needed_by) {
+		if (link->from == keep ||
+		    strncmp(link->from->ops->name, layer,
+			    SLICE_LAYER_NAME_BYTES))
+			continue;
+		slice_link_del(link);
+		n++;
+	}
+	if (n) {
+		slice->n_links -= n;
+		slice->generation++;
+		slice_report_changed(slice);
+		slice_component_split(slice);
+	}
+	spin_unlock_bh(&slice_registry_lock);
+}
+
 struct slice_capsule *slice_capsule_needed(struct slice_capsule *capsule,
 					   const struct slice_layer_ops *ops)
 {
@@ -551,6 +579,16 @@ bool slice_capsule_is_needed_by_layer(struct slice_capsule *capsule,
 	list_for_each_entry(link, &capsule->needed_by, in_needed_by)
 		if (link->from->ops == ops)
 			ret = true;
+	spin_unlock_bh(&slice_registry_lock);
+	return ret;
+}
+
+bool slice_capsule_is_needed(struct slice_capsule *capsule)
+{
+	bool ret;
+
+	spin_lock_bh(&slice_registry_lock);
+	ret = !list_empty(&capsule->needed_by);
 	spin_unlock_bh(&slice_registry_lock);
 	return ret;
 }
@@ -642,104 +680,6 @@ int slice_capsule_make_top(struct slice_capsule *capsule,
 	return ret;
 }
 
-static enum slice_why slice_capsule_why(struct slice_capsule *capsule)
-{
-	return capsule->ops->why ? capsule->ops->why(capsule) : SLICE_WHY_NONE;
-}
-
-enum slice_movability slice_why_movability(enum slice_why why)
-{
-	switch (why) {
-	case SLICE_WHY_NONE:
-		return SLICE_MOVABLE;
-	case SLICE_WHY_TLS:
-	case SLICE_WHY_HTTP2:
-	case SLICE_WHY_TOO_LARGE:
-	case SLICE_WHY_OPTION:
-	case SLICE_WHY_URGENT:
-		return SLICE_PINNED;
-	default:
-		return SLICE_BUSY;
-	}
-}
-
-void slice_capsule_changed(struct slice_capsule *capsule)
-{
-	bool is_pinned;
-
-	spin_lock_bh(&slice_registry_lock);
-	if (capsule->slice) {
-		is_pinned = slice_why_movability(slice_capsule_why(capsule)) ==
-			    SLICE_PINNED;
-		if (is_pinned != capsule->was_pinned)
-			slice_report_changed(capsule->slice);
-		capsule->was_pinned = is_pinned;
-		if (capsule->slice->state == SLICE_STATE_DRAINING)
-			wake_up(&capsule->slice->changed);
-	}
-	spin_unlock_bh(&slice_registry_lock);
-}
-
-void slice_capsule_grew(struct slice_capsule *capsule)
-{
-	spin_lock_bh(&slice_registry_lock);
-	if (capsule->slice)
-		slice_report_changed(capsule->slice);
-	spin_unlock_bh(&slice_registry_lock);
-}
-
-static void slice_status_add(struct slice_status *status,
-			     struct slice_capsule *capsule)
-{
-	enum slice_why why = slice_capsule_why(capsule);
-	enum slice_movability movability;
-	u64 refs = slice_words_sum(capsule);
-
-	if (why == SLICE_WHY_NONE && refs)
-		why = SLICE_WHY_REFERENCES;
-	movability = slice_why_movability(why);
-	if (movability > status->movability) {
-		status->movability = movability;
-		status->why = why;
-	}
-	status->n_refs = min_t(u64, status->n_refs + refs, U32_MAX);
-	if (capsule->ops->memory_bytes)
-		status->memory_bytes += capsule->ops->memory_bytes(capsule);
-	if (!strcmp(capsule->ops->name, "tcp"))
-		status->n_connections++;
-}
-
-void slice_status_of(struct slice *slice, struct slice_status *ret_status)
-{
-	struct slice_status status = {};
-	struct slice_capsule *capsule;
-
-	spin_lock_bh(&slice_registry_lock);
-	status.slice = slice->id;
-	status.state = slice->state;
-	status.n_capsules = slice->n_capsules;
-	if (slice->state != SLICE_STATE_ACTIVE) {
-		status.movability = SLICE_BUSY;
-		status.why = SLICE_WHY_MOVING;
-	}
-	if (slice->n_capsules > SLICE_COMPONENT_MAX ||
-	    slice->n_links > SLICE_IMAGE_DEPS_MAX) {
-		status.movability = SLICE_PINNED;
-		status.why = SLICE_WHY_TOO_LARGE;
-	}
-	list_for_each_entry(capsule, &slice->capsules, in_slice)
-		slice_status_add(&status, capsule);
-	capsule = slice_component_top(slice);
-	if (capsule) {
-		status.top = capsule->id;
-		memcpy(status.label, capsule->label, sizeof(status.label));
-		memcpy(status.top_layer, capsule->ops->name,
-		       sizeof(status.top_layer));
-	}
-	spin_unlock_bh(&slice_registry_lock);
-	*ret_status = status;
-}
-
 static int slice_set_compare(const void *a, const void *b)
 {
 	const struct slice_capsule *x = *(struct slice_capsule * const *)a;
@@ -780,6 +720,34 @@ void slice_set_take(struct slice *slice, struct slice_set *ret_set)
 	*ret_set = set;
 }
 
+void slice_set_take_needed(struct slice_capsule *capsule,
+			   const struct slice_layer_ops *ops,
+			   struct slice_set *ret_set)
+{
+	struct slice_set set = {};
+	struct slice_link *link;
+	u32 n, room = 0;
+
+	do {
+		kfree(set.capsules);
+		room += 16;
+		/* As in slice_set_take(): a slice's links are bounded. */
+		set.capsules = kcalloc(room, sizeof(*set.capsules),
+				       GFP_KERNEL | __GFP_NOFAIL);
+		n = 0;
+		spin_lock_bh(&slice_registry_lock);
+		list_for_each_entry(link, &capsule->needs, in_needs)
+			n += link->to->ops == ops;
+		list_for_each_entry(link, &capsule->needs, in_needs)
+			if (n <= room && link->to->ops == ops)
+				set.capsules[set.n++] =
+					slice_capsule_get(link->to);
+		spin_unlock_bh(&slice_registry_lock);
+		room = max(room, n);
+	} while (n > room || (n && !set.n));
+	*ret_set = set;
+}
+
 void slice_set_drop(struct slice_set *set)
 {
 	while (set->n)
@@ -790,9 +758,14 @@ void slice_set_drop(struct slice_set *set)
 
 void slice_set_state(struct slice *slice, enum slice_state state)
 {
+	struct slice_capsule *capsule;
+
 	spin_lock_bh(&slice_registry_lock);
 	slice->state = state;
 	if (state == SLICE_STATE_ACTIVE && !slice->is_dead) {
+		/* Who looks for its session by key waits for this. */
+		list_for_each_entry(capsule, &slice->capsules, in_slice)
+			wake_up_all(&capsule->thawed);
 		if (slice->n_capsules)
 			slice_component_split(slice);
 		else

@@ -79,7 +79,9 @@ enum slice_phase {
  * @is_frozen: its words are, and new ones are born so
  * @is_top: create_slice named it
  * @label: what create_slice called it; a slice is called what its top is
+ * @pin: why its layer says that it cannot move; SLICE_WHY_NONE: it can
  * @was_pinned: what slice_capsule_changed() saw last
+ * @is_watched: the device was told that it has references
  * @mark: component.c's
  * @index: in the image, plug.c's, under move_lock
  */
@@ -99,7 +101,9 @@ struct slice_capsule {
 	bool is_frozen;
 	bool is_top;
 	u8 label[SLICE_LABEL_BYTES];
+	enum slice_why pin;
 	bool was_pinned;
+	bool is_watched;
 	u32 mark;
 	u32 index;
 };
@@ -165,8 +169,20 @@ struct slice_set {
 	u32 generation;
 };
 
+/* Layers of different ranks in one slice; more: pinned. */
+#define SLICE_RANKS_MAX		8
+
+/**
+ * struct slice_rank_count - how many capsules of one rank there are
+ */
+struct slice_rank_count {
+	u32 rank;
+	u32 n;
+};
+
 /**
  * struct slice_status - what a slice is and can do
+ * @counts: its capsules by rank, lowest first, @n_ranks of them
  */
 struct slice_status {
 	struct slice_id slice;
@@ -180,6 +196,8 @@ struct slice_status {
 	u64 memory_bytes;
 	u8 label[SLICE_LABEL_BYTES];
 	u8 top_layer[SLICE_LAYER_NAME_BYTES];
+	struct slice_rank_count counts[SLICE_RANKS_MAX];
+	u32 n_ranks;
 };
 
 extern spinlock_t slice_registry_lock;
@@ -212,7 +230,12 @@ void slice_put(struct slice *slice);
 /* Never fails: a slice is small (SLICE_COMPONENT_HARD_MAX).  May sleep. */
 void slice_set_take(struct slice *slice, struct slice_set *ret_set);
 void slice_set_drop(struct slice_set *set);
-void slice_status_of(struct slice *slice, struct slice_status *ret_status);
+/* What @capsule needs of the layer @ops; generation 0. */
+void slice_set_take_needed(struct slice_capsule *capsule,
+			   const struct slice_layer_ops *ops,
+			   struct slice_set *ret_set);
+/* Does any capsule need @capsule? */
+bool slice_capsule_is_needed(struct slice_capsule *capsule);
 /* 0, -ESTALE when it was removed. */
 int slice_capsule_make_top(struct slice_capsule *capsule,
 			   const u8 label[SLICE_LABEL_BYTES],
@@ -223,13 +246,32 @@ int slice_capsule_drop_dep(struct slice_capsule *capsule,
 /* May its layer end it now?  0, -ESTALE: it is unplugged or not yet open;
  * -EBUSY: drained, and @is_owner says that it is only a user of the layer. */
 int slice_capsule_may_end(struct slice_capsule *capsule, bool is_owner);
-/* It has more memory than the device was told. */
-void slice_capsule_grew(struct slice_capsule *capsule);
 /* Does a capsule of the layer @ops need @capsule directly? */
 bool slice_capsule_is_needed_by_layer(struct slice_capsule *capsule,
 				      const struct slice_layer_ops *ops);
+/* What else of the layer called @layer than @keep (or NULL) needs @capsule does
+ * so no longer. */
+void slice_capsule_drop_deps_from(struct slice_capsule *capsule,
+				  const u8 layer[SLICE_LAYER_NAME_BYTES],
+				  const struct slice_capsule *keep);
+
+/* ---- status.c ---- */
+void slice_status_of(struct slice *slice, struct slice_status *ret_status);
+/* The same for a report: when the references that it tells of have dropped,
+ * the slice is reported again. */
+void slice_status_of_reported(struct slice *slice,
+			      struct slice_status *ret_status);
 /* @why of one capsule as movability. */
 enum slice_movability slice_why_movability(enum slice_why why);
+/* Why can this capsule not move now?  Any context. */
+enum slice_why slice_capsule_why(struct slice_capsule *capsule);
+/* Its layer says that it cannot move, or (SLICE_WHY_NONE) can again: 0, -ESTALE
+ * it was removed, -EBUSY it is on its way. */
+int slice_capsule_pin(struct slice_capsule *capsule, enum slice_why why);
+/* It has more memory than the device was told. */
+void slice_capsule_grew(struct slice_capsule *capsule);
+/* Under slice_registry_lock: a word of it has changed, see slice_words_watch(). */
+void slice_capsule_settle(struct slice_capsule *capsule);
 
 /*
  * For plug.c: a slice that arrives.  slice_registry_arrive() makes an empty one

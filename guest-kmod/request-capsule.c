@@ -21,9 +21,8 @@ static struct slice_provider *slice_request_layer_of(struct slice_opener *opener
 	return smp_load_acquire(&opener->provider);
 }
 
-/* A capsule of the caller's own layer, with a reference, or ERR_PTR. */
-static struct slice_capsule *slice_request_own(struct slice_opener *opener,
-					       struct slice_id id)
+struct slice_capsule *slice_request_own(struct slice_opener *opener,
+					struct slice_id id)
 {
 	struct slice_provider *provider = slice_request_layer_of(opener);
 	struct slice_capsule *capsule;
@@ -57,7 +56,7 @@ int slice_request_info(struct slice_opener *opener, union slice_request *r)
 
 /* ---- LAYER ---- */
 
-static bool slice_request_is_name(const u8 *name)
+bool slice_request_is_name(const u8 *name)
 {
 	size_t bytes = strnlen(name, SLICE_LAYER_NAME_BYTES);
 	size_t i;
@@ -206,10 +205,8 @@ int slice_request_deregister(struct slice_opener *opener,
 		return PTR_ERR(capsule) == -ENOENT ? -ESTALE :
 						     PTR_ERR(capsule);
 	ret = slice_capsule_may_end(capsule, opener->is_owner);
-	if (!ret) {
-		slice_room_unindex(slice_capsule_priv(capsule));
-		slice_capsule_remove(capsule);
-	}
+	if (!ret)
+		slice_provider_end(capsule);
 	slice_capsule_put(capsule);
 	return ret;
 }

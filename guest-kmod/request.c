@@ -87,6 +87,18 @@ static const struct slice_request_type request_types[] = {
 		SLICE_REQUEST(listen, 0,
 			      offsetof(struct slice_ulp_listen, rsvd),
 			      slice_request_listen),
+	[_IOC_NR(SLICE_IOC_PIN)] =
+		SLICE_REQUEST(pin, 0, offsetof(struct slice_pin, rsvd),
+			      slice_request_pin),
+	[_IOC_NR(SLICE_IOC_LINK)] =
+		SLICE_REQUEST(link, SLICE_LINK_ONLY,
+			      offsetof(struct slice_link_key, rsvd),
+			      slice_request_link),
+	[_IOC_NR(SLICE_IOC_FIND)] =
+		SLICE_REQUEST(find, 0, 0, slice_request_find),
+	[_IOC_NR(SLICE_IOC_ROOM)] =
+		SLICE_REQUEST(room, 0, offsetof(struct slice_room_limit, rsvd),
+			      slice_request_room),
 	[_IOC_NR(SLICE_IOC_QUIESCE)] =
 		SLICE_ADMIN_REQUEST(move, 0, 0, slice_request_quiesce),
 	[_IOC_NR(SLICE_IOC_UNPLUG)] =
@@ -100,7 +112,7 @@ static const struct slice_request_type request_types[] = {
 				    slice_request_finish),
 };
 
-static const struct slice_request_type *slice_request_find(unsigned int cmd)
+static const struct slice_request_type *slice_request_type_of(unsigned int cmd)
 {
 	unsigned int nr = _IOC_NR(cmd);
 
@@ -122,7 +134,7 @@ static bool slice_request_is_clean(const struct slice_request_type *type,
 long slice_request_ioctl(struct slice_opener *opener, unsigned int cmd,
 			 void __user *arg)
 {
-	const struct slice_request_type *type = slice_request_find(cmd);
+	const struct slice_request_type *type = slice_request_type_of(cmd);
 	union slice_request request = {};
 	u32 bytes;
 	int ret;

@@ -188,8 +188,8 @@ static int slice_room_arrive(struct slice_capsule *capsule,
 	int ret;
 
 	room = slice_room_new(provider, le64_to_cpu(c->room_bytes));
-	if (!room)
-		return -ENOMEM;
+	if (IS_ERR(room))
+		return PTR_ERR(room);
 	room->key.bytes = le32_to_cpu(c->key_bytes);
 	memcpy(room->key.key, c->key, sizeof(room->key.key));
 	ret = slice_room_fill(room, reader, index);

@@ -15,6 +15,7 @@
 
 #include "compat.h"
 #include "layer.h"
+#include "user.h"
 
 /* A room starts at a multiple of the largest one in the space of offsets. */
 #define SLICE_ROOM_STRIDE_SHIFT	24
@@ -44,10 +45,11 @@ u64 slice_room_offset(const struct slice_room *room)
 struct slice_room *slice_room_new(struct slice_provider *provider, u64 bytes)
 {
 	struct slice_room *room;
+	int ret = -ENOMEM;
 
 	room = kzalloc(sizeof(*room), GFP_KERNEL_ACCOUNT);
 	if (!room)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	kref_init(&room->ref);
 	init_completion(&room->answered);
 	RB_CLEAR_NODE(&room->in_ids);
@@ -55,13 +57,20 @@ struct slice_room *slice_room_new(struct slice_provider *provider, u64 bytes)
 	if (room->n_pages) {
 		room->pages = kvcalloc(room->n_pages, sizeof(*room->pages),
 				       GFP_KERNEL_ACCOUNT);
-		if (!room->pages) {
-			kfree(room);
-			return NULL;
-		}
+		if (!room->pages)
+			goto err_free;
 	}
+	ret = slice_user_charge(provider->user, slice_room_bytes(room));
+	if (ret)
+		goto err_free_pages;
 	room->provider = slice_provider_get(provider);
 	return room;
+
+err_free_pages:
+	kvfree(room->pages);
+err_free:
+	kfree(room);
+	return ERR_PTR(ret);
 }
 
 static void slice_room_free(struct kref *ref)
@@ -75,6 +84,7 @@ static void slice_room_free(struct kref *ref)
 	for (i = 0; i < ARRAY_SIZE(room->spare); i++)
 		kfree(room->spare[i]);
 	kvfree(room->pages);
+	slice_user_uncharge(room->provider->user, slice_room_bytes(room));
 	slice_provider_put(room->provider);
 	kfree(room);
 }
@@ -168,6 +178,8 @@ static int slice_room_index_locked(struct slice_room *room)
 	if (ret)
 		goto err_remove_key;
 	slice_room_insert_id(room);
+	if (room->key.bytes)
+		slice_digest_add(room);
 	provider->bytes += slice_room_bytes(room);
 	provider->n_capsules++;
 	room->is_indexed = true;
@@ -204,6 +216,7 @@ void slice_room_unindex(struct slice_room *room)
 		provider->n_capsules--;
 		provider->bytes -= slice_room_bytes(room);
 		rb_erase(&room->in_ids, &provider->by_id);
+		slice_digest_del(room);
 		if (room->key.bytes)
 			rhashtable_remove_fast(&provider->by_key,
 					       &room->in_keys,
@@ -293,8 +306,8 @@ struct slice_room *slice_room_register(struct slice_provider *provider,
 	int ret;
 
 	room = slice_room_new(provider, bytes);
-	if (!room)
-		return ERR_PTR(-ENOMEM);
+	if (IS_ERR(room))
+		return room;
 	room->key = *key;
 	room->handle = handle;
 	slice_provider_get(provider);

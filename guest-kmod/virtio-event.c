@@ -279,6 +279,15 @@ static void slice_virtio_handle(struct slice_virtio_lane *lane,
 	case VIRTIO_SLICE_EVENT_DISCARD:
 		slice_plug_discard(id, &why);
 		break;
+	case VIRTIO_SLICE_EVENT_LOOKUP:
+		slice_virtio_lookup(dev, event);
+		break;
+	case VIRTIO_SLICE_EVENT_RESERVE:
+		slice_virtio_reserve(dev, id, event);
+		break;
+	case VIRTIO_SLICE_EVENT_UNRESERVE:
+		slice_virtio_unreserve(id, event);
+		break;
 	default:
 		dev_warn_ratelimited(&dev->vdev->dev, "unknown event %u\n",
 				     le16_to_cpu(event->type));
@@ -400,6 +409,14 @@ void slice_virtio_receive(struct work_struct *work)
 						receive);
 	struct slice_virtio_event *event;
 
-	while ((event = slice_virtio_next(dev)))
-		slice_virtio_sort(dev, event);
+	while ((event = slice_virtio_next(dev))) {
+		if (event->event.type !=
+		    cpu_to_le16(VIRTIO_SLICE_EVENT_FIND_DONE)) {
+			slice_virtio_sort(dev, event);
+			continue;
+		}
+		/* Its slice's lane may be waiting for long. */
+		slice_virtio_find_done(&event->event);
+		slice_virtio_post(dev, event);
+	}
 }

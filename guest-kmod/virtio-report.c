@@ -67,14 +67,15 @@ slice_virtio_make_set(const struct slice_report *report)
 	struct virtio_slice_set *wire;
 	struct slice_status status;
 	struct slice_set set;
-	u32 n_flows, listed;
+	u32 n_flows, listed, i;
 	void *body;
 
+	static_assert(VIRTIO_SLICE_COUNTS_MAX == SLICE_RANKS_MAX);
 	flows = kcalloc(VIRTIO_SLICE_FLOWS_MAX, sizeof(*flows), GFP_KERNEL);
 	if (!flows)
 		return NULL;
 	slice_set_take(report->slice, &set);
-	slice_status_of(report->slice, &status);
+	slice_status_of_reported(report->slice, &status);
 	n_flows = slice_virtio_flows(&set, flows, &listed);
 	request = slice_virtio_request_new(VIRTIO_SLICE_REQ_SET, 0, listed,
 					   report->id, 0, sizeof(*wire) +
@@ -86,6 +87,11 @@ slice_virtio_make_set(const struct slice_report *report)
 		wire->n_flows = cpu_to_le32(n_flows);
 		wire->movability = cpu_to_le32(status.movability);
 		wire->why = cpu_to_le32(status.why);
+		for (i = 0; i < status.n_ranks; i++) {
+			wire->counts[i].rank =
+				cpu_to_le16(status.counts[i].rank);
+			wire->counts[i].n = cpu_to_le16(status.counts[i].n);
+		}
 		memcpy(wire->label, status.label, sizeof(wire->label));
 		memcpy(wire->top_layer, status.top_layer,
 		       sizeof(wire->top_layer));

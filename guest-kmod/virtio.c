@@ -6,19 +6,43 @@
  */
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/rwsem.h>
 #include <linux/slab.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
 
 #include "compat.h"
+#include "find.h"
 #include "layer.h"
 #include "report.h"
+#include "reserve.h"
 #include "virtio.h"
 
 /* There is one registry, so one device; the lock is for probe and remove, and
  * for who is called back by the registry. */
 static DEFINE_SPINLOCK(the_lock);
 static struct slice_virtio *the_device;
+/* Held for reading by who uses it from outside of its work items. */
+static DECLARE_RWSEM(the_users);
+
+struct slice_virtio *slice_virtio_use(void)
+{
+	struct slice_virtio *dev;
+	unsigned long flags;
+
+	down_read(&the_users);
+	spin_lock_irqsave(&the_lock, flags);
+	dev = the_device;
+	spin_unlock_irqrestore(&the_lock, flags);
+	if (!dev)
+		up_read(&the_users);
+	return dev;
+}
+
+void slice_virtio_unuse(void)
+{
+	up_read(&the_users);
+}
 
 static void slice_virtio_kick(void)
 {
@@ -65,6 +89,9 @@ static void slice_virtio_config(struct work_struct *work)
 						config);
 
 	slice_virtio_read_config(dev);
+	/* A device that was restored knows of neither. */
+	slice_find_reset();
+	slice_reserve_reset();
 	WRITE_ONCE(dev->must_greet, true);
 	WRITE_ONCE(dev->must_tell_all, true);
 	queue_work(dev->work, &dev->report);
@@ -121,6 +148,8 @@ static void slice_virtio_down(struct slice_virtio *dev)
 	virtio_reset_device(dev->vdev);
 	slice_virtio_abort_requests(dev);
 	flush_workqueue(dev->work);
+	slice_find_reset();
+	slice_reserve_reset();
 	while (virtqueue_detach_unused_buf(dev->event_vq))
 		;
 	dev->vdev->config->del_vqs(dev->vdev);
@@ -194,10 +223,18 @@ static void slice_virtio_unclaim(void)
 static int slice_virtio_probe(struct virtio_device *vdev)
 {
 	struct slice_virtio *dev;
+	u32 version;
 	int ret;
 
 	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1))
 		return -ENODEV;
+	virtio_cread_le(vdev, struct virtio_slice_config, version, &version);
+	if (version != VIRTIO_SLICE_VERSION) {
+		dev_err(&vdev->dev,
+			"the device speaks version %u, this driver %u\n",
+			version, VIRTIO_SLICE_VERSION);
+		return -ENODEV;
+	}
 	dev = slice_virtio_alloc(vdev);
 	if (!dev)
 		return -ENOMEM;
@@ -216,6 +253,8 @@ static int slice_virtio_probe(struct virtio_device *vdev)
 
 err_unclaim:
 	slice_virtio_unclaim();
+	down_write(&the_users);
+	up_write(&the_users);
 err_free:
 	slice_virtio_free(dev);
 	return ret;
@@ -227,6 +266,9 @@ static void slice_virtio_remove(struct virtio_device *vdev)
 
 	slice_virtio_unclaim();
 	slice_virtio_down(dev);
+	/* Nobody finds it any more; who has found it gets -ENODEV soon. */
+	down_write(&the_users);
+	up_write(&the_users);
 	slice_virtio_free(dev);
 	slice_report_drop_all();
 	slice_registry_set_incarnation(0);

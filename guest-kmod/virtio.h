@@ -19,6 +19,11 @@
  * ACTIVE passes report_lock once before its first answer; so a SET never comes
  * to the device after an answer that contradicts it.
  *
+ * DOC: finds
+ *
+ * A request of /dev/slice that asks the device uses it from a context which the
+ * driver does not know of: slice_virtio_use() keeps it from going away.
+ *
  * DOC: reset, restore, removal
  *
  * A VM that is restored goes on where it was; a configuration interrupt tells
@@ -36,6 +41,7 @@
 #include <linux/workqueue.h>
 #include <uapi/linux/virtio_slice.h>
 
+#include "digest.h"
 #include "image.h"
 #include "registry.h"
 
@@ -97,6 +103,9 @@ struct slice_virtio {
 
 int slice_virtio_init(void);
 void slice_virtio_exit(void);
+/* The device, which stays until slice_virtio_unuse(); NULL: none. */
+struct slice_virtio *slice_virtio_use(void);
+void slice_virtio_unuse(void);
 
 /* ---- virtio-ring.c: requests ---- */
 
@@ -149,6 +158,22 @@ int slice_virtio_fetch(struct slice_virtio *dev, struct slice_id slice,
 /* ---- virtio-event.c: what the device asks for ---- */
 void slice_virtio_receive(struct work_struct *work);
 int slice_virtio_post_events(struct slice_virtio *dev);
+
+/* ---- virtio-find.c: sessions that are looked for, room that is kept ---- */
+
+/* Has the device look for a session: 0 it does, slice_find_answer() comes;
+ * -ENODEV no device; -ESTALE, -ENOENT it does not know that slice as running
+ * here; -ENOSPC too many; -ENOMEM, -EPROTO, -EIO the device has just gone.
+ * May sleep. */
+int slice_virtio_find(struct slice_id slice, u64 tag, u32 timeout_ms,
+		      const struct slice_digest *digest);
+void slice_virtio_lookup(struct slice_virtio *dev,
+			 const struct virtio_slice_event *event);
+void slice_virtio_find_done(const struct virtio_slice_event *event);
+void slice_virtio_reserve(struct slice_virtio *dev, struct slice_id slice,
+			  const struct virtio_slice_event *event);
+void slice_virtio_unreserve(struct slice_id slice,
+			    const struct virtio_slice_event *event);
 
 /* ---- virtio-report.c: what the driver tells unasked ---- */
 void slice_virtio_report(struct work_struct *work);

@@ -74,6 +74,7 @@ void slice_words_destroy(struct slice_words *words)
 		if (word) {
 			capsule = word->capsule;
 			slice_word_del(word);
+			slice_capsule_settle(capsule);
 			if (capsule->slice)
 				wake_up(&capsule->slice->changed);
 		}
@@ -115,6 +116,16 @@ static struct slice_word *slice_words_find(struct slice_words *words,
 		if (word->words == words)
 			return word;
 	return NULL;
+}
+
+bool slice_words_has(struct slice_words *words, struct slice_capsule *capsule)
+{
+	bool ret;
+
+	spin_lock_bh(&slice_registry_lock);
+	ret = slice_words_find(words, capsule);
+	spin_unlock_bh(&slice_registry_lock);
+	return ret;
 }
 
 /* Under the lock; takes @fresh over and stores NULL there if it is used. */
@@ -181,11 +192,35 @@ void slice_words_thaw(struct slice_capsule *capsule)
 	struct slice_word *word;
 
 	capsule->is_frozen = false;
+	capsule->is_watched = false;
 	list_for_each_entry(word, &capsule->words, in_capsule)
 		atomic_fetch_andnot_release(SLICE_WORD_FROZEN |
 					    SLICE_WORD_NOTIFY,
 					    slice_word_at(word));
 	wake_up_all(&capsule->thawed);
+}
+
+void slice_words_watch(struct slice_capsule *capsule)
+{
+	struct slice_word *word;
+
+	/* The flag first, the sum after: a put in between enters the kernel. */
+	list_for_each_entry(word, &capsule->words, in_capsule)
+		if (atomic_read(slice_word_at(word)) & SLICE_WORD_COUNT_MASK) {
+			atomic_or(SLICE_WORD_NOTIFY, slice_word_at(word));
+			capsule->is_watched = true;
+		}
+}
+
+void slice_words_unwatch(struct slice_capsule *capsule)
+{
+	struct slice_word *word;
+
+	capsule->is_watched = false;
+	if (capsule->is_frozen)
+		return;
+	list_for_each_entry(word, &capsule->words, in_capsule)
+		atomic_andnot(SLICE_WORD_NOTIFY, slice_word_at(word));
 }
 
 u64 slice_words_sum(const struct slice_capsule *capsule)

@@ -16,6 +16,9 @@
  * An index that was given back stays FROZEN, so that a late get enters the
  * kernel, and is given out again as late as possible and not while it counts.
  *
+ * NOTIFY without FROZEN is put on words that count when the device is told so,
+ * and taken away when they have dropped to zero (slice_words_watch()).
+ *
  * Locks: everything but the page fault runs under slice_registry_lock.
  */
 #ifndef SLICE_WORDS_H
@@ -70,6 +73,8 @@ int slice_words_index(struct slice_words *words, struct slice_capsule *capsule,
  * has another word: it was away and has come back), -EINTR. */
 int slice_words_get_ref(struct slice_words *words,
 			struct slice_capsule *capsule, u64 index, bool nowait);
+/* Does this opener have a word of @capsule? */
+bool slice_words_has(struct slice_words *words, struct slice_capsule *capsule);
 vm_fault_t slice_words_fault(struct slice_words *words, struct vm_fault *vmf);
 
 /* Under slice_registry_lock: */
@@ -77,5 +82,8 @@ void slice_words_freeze(struct slice_capsule *capsule);
 void slice_words_thaw(struct slice_capsule *capsule);
 u64 slice_words_sum(const struct slice_capsule *capsule);
 void slice_words_forget(struct slice_capsule *capsule);
+/* Words that count are to tell when they no longer do. */
+void slice_words_watch(struct slice_capsule *capsule);
+void slice_words_unwatch(struct slice_capsule *capsule);
 
 #endif /* SLICE_WORDS_H */

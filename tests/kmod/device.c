@@ -4,12 +4,16 @@
  */
 #include "device.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A machine under TCG on a busy host is slow. */
@@ -174,6 +178,76 @@ void *capsule_map(Opener *opener, const struct slice_register *reg)
     return at;
 }
 
+/* ---- sessions ---- */
+
+static void fill_name(guint8 *to, gsize room, const char *text)
+{
+    memcpy(to, text, MIN(strlen(text), room));
+}
+
+int capsule_pin(Opener *opener, struct slice_id id, guint32 why)
+{
+    struct slice_pin pin = { .size = sizeof(pin), .id = id, .why = why };
+
+    return device_call(opener->fd, SLICE_IOC_PIN, &pin);
+}
+
+int session_link(Opener *opener, struct slice_id needs, const char *layer,
+                 const char *key, guint32 flags, struct slice_id *ret_slice)
+{
+    struct slice_link_key link = {
+        .size = sizeof(link), .flags = flags, .needs = needs,
+        .key_bytes = key ? strlen(key) : 0,
+    };
+    int ret;
+
+    fill_name(link.layer, sizeof(link.layer), layer);
+    fill_name(link.key, sizeof(link.key), key ? key : "");
+    ret = device_call(opener->fd, SLICE_IOC_LINK, &link);
+    if (ret_slice) {
+        *ret_slice = link.ret_slice;
+    }
+    return ret;
+}
+
+int session_find(Opener *opener, struct slice_id capsule, const char *layer,
+                 const char *key, guint32 timeout_ms, guint32 *ret_result)
+{
+    struct slice_find find = {
+        .size = sizeof(find), .capsule = capsule, .key_bytes = strlen(key),
+        .timeout_ms = timeout_ms,
+    };
+    int ret;
+
+    fill_name(find.layer, sizeof(find.layer), layer);
+    fill_name(find.key, sizeof(find.key), key);
+    ret = device_call(opener->fd, SLICE_IOC_FIND, &find);
+    if (ret_result) {
+        *ret_result = find.result;
+    }
+    return ret;
+}
+
+int provider_limit(Opener *opener, guint32 n_max)
+{
+    struct slice_room_limit limit = { .size = sizeof(limit), .n_max = n_max };
+
+    return device_call(opener->fd, SLICE_IOC_ROOM, &limit);
+}
+
+bool as_nobody(bool (*test)(void *data), void *data)
+{
+    pid_t pid = fork();
+    int status;
+
+    g_assert_cmpint(pid, >=, 0);
+    if (pid == 0) {
+        _exit(!setuid(65534) && test(data) ? 0 : 1);
+    }
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    return status == 0;
+}
+
 /* ---- slices ---- */
 
 int slice_size(Opener *opener, struct slice_id id, struct slice_id *ret_slice)
@@ -225,6 +299,26 @@ void slice_wait_state(Opener *opener, struct slice_id slice, guint32 state)
         g_assert_cmpint(g_get_monotonic_time(), <, deadline);
         g_thread_yield();
     }
+}
+
+/* ---- connections ---- */
+
+void connect_pair(int ret_fd[2])
+{
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    socklen_t bytes = sizeof(at);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    g_assert_cmpint(bind(listener, (void *)&at, sizeof(at)), ==, 0);
+    g_assert_cmpint(listen(listener, 1), ==, 0);
+    g_assert_cmpint(getsockname(listener, (void *)&at, &bytes), ==, 0);
+    ret_fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(connect(ret_fd[0], (void *)&at, sizeof(at)), ==, 0);
+    ret_fd[1] = accept(listener, NULL, NULL);
+    g_assert_cmpint(ret_fd[1], >=, 0);
+    close(listener);
 }
 
 /* ---- moves ---- */

@@ -63,11 +63,24 @@ struct slice_id capsule_make_top(Opener *opener, struct slice_id id,
                                  const char *label);
 void *capsule_map(Opener *opener, const struct slice_register *reg);
 
+/* PIN, LINK, FIND, ROOM: 0 or -errno. */
+int capsule_pin(Opener *opener, struct slice_id id, guint32 why);
+/* @key NULL: no session at all; @ret_slice may be NULL. */
+int session_link(Opener *opener, struct slice_id needs, const char *layer,
+                 const char *key, guint32 flags, struct slice_id *ret_slice);
+/* @ret_result: enum slice_find_result, may be NULL. */
+int session_find(Opener *opener, struct slice_id capsule, const char *layer,
+                 const char *key, guint32 timeout_ms, guint32 *ret_result);
+int provider_limit(Opener *opener, guint32 n_max);
+
 /* How many capsules belong to the slice of @id; -errno. */
 int slice_size(Opener *opener, struct slice_id id, struct slice_id *ret_slice);
 /* The slice's line in LIST: was it there? */
 bool slice_find(Opener *opener, struct slice_id slice,
                 struct slice_list_entry *ret_entry);
+
+/* A connection on the loopback device: the client's end, the server's. */
+void connect_pair(int ret_fd[2]);
 
 /* The steps; 0 or -errno, @ret_why may be NULL. */
 int move_quiesce(Opener *opener, struct slice_id slice, guint32 timeout_ms,
@@ -100,7 +113,14 @@ void add_slice_tests(void);
 void add_reference_tests(void);
 void add_memory_tests(void);
 void add_move_tests(void);
+void add_session_tests(void);
+void add_find_tests(void);
+void add_limit_tests(void);
 void add_image_tests(void);
+
+/* Runs @test in a child that is nobody but has this process's descriptors: was
+ * it true? */
+bool as_nobody(bool (*test)(void *data), void *data);
 
 /* Adds a test that must leave as many capsules as it found. */
 void add_test(const char *claim, void (*test)(void));

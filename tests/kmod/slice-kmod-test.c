@@ -75,6 +75,9 @@ int main(int argc, char **argv)
     add_memory_tests();
     add_move_tests();
     add_image_tests();
+    add_session_tests();
+    add_find_tests();
+    add_limit_tests();
     g_test_add_func("/zz/kernel-is-not-tainted", test_taint);
     return g_test_run();
 }

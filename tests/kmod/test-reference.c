@@ -72,6 +72,13 @@ static int getter_join(Getter *getter)
     return GPOINTER_TO_INT(g_thread_join(getter->thread));
 }
 
+/* Of one that is not frozen NOTIFY tells nothing: the device may have been told
+ * that it counts, and is told when it no longer does. */
+static guint32 count_of(Opener *opener, const struct slice_register *reg)
+{
+    return atomic_load(&opener->words[reg->word_index]) & ~SLICE_WORD_NOTIFY;
+}
+
 static guint32 word_of(Opener *opener, const struct slice_register *reg)
 {
     return atomic_load(&opener->words[reg->word_index]);
@@ -108,9 +115,9 @@ static void test_thaw_wakes(void)
     g_assert_cmpint(move_finish(&admin, reg.id, SLICE_FINISH_RESUME, NULL),
                     ==, 0);
     g_assert_cmpint(getter_join(&getter), ==, 0);
-    g_assert_cmpint(word_of(&opener, &reg), ==, 1);
+    g_assert_cmpint(count_of(&opener, &reg), ==, 1);
     put(&opener, &reg);
-    g_assert_cmpint(word_of(&opener, &reg), ==, 0);
+    g_assert_cmpint(count_of(&opener, &reg), ==, 0);
     /* Another word of it than the opener has. */
     reg.word_index++;
     g_assert_cmpint(capsule_get_ref(&opener, &reg, 0), ==, -ESTALE);
@@ -141,6 +148,48 @@ static void test_put_notifies(void)
     opener_close(&admin);
 }
 
+/*
+ * The device is told of a slice that has changed, also that it is busy; then it
+ * is told when it no longer is, because the last put enters the kernel.
+ */
+static void test_busy_is_unsaid(void)
+{
+    struct slice_info info = { .size = sizeof(info) };
+    gint64 deadline = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
+    struct slice_register low, high;
+    Opener lower, upper;
+    guint32 word;
+
+    opener_open_layer(&lower, "t-lower", 100, 0);
+    opener_open_layer(&upper, "t-upper", 200, 0);
+    g_assert_cmpint(device_call(lower.fd, SLICE_IOC_INFO, &info), ==, 0);
+    if (info.incarnation == 1) {
+        g_test_skip("no virtio-slice device is there to be told anything");
+        goto out;
+    }
+    capsule_register_ok(&lower, 0, NULL, 0, &low);
+    capsule_register_ok(&upper, 0, NULL, 0, &high);
+    slice_word_get(&lower.words[low.word_index]);
+    capsule_dep_ok(&upper, high.id, low.id);
+    while ((word = word_of(&lower, &low)) != (SLICE_WORD_NOTIFY | 1)) {
+        g_assert_cmpint(word, ==, 1);
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline);
+        g_thread_yield();
+    }
+    /* It is not frozen: who comes meanwhile is not kept waiting. */
+    g_assert_cmpint(slice_word_get(&lower.words[low.word_index]), ==, 0);
+    g_assert_cmpint(slice_word_put(&lower.words[low.word_index]), ==, 0);
+    g_assert_cmpint(slice_word_put(&lower.words[low.word_index]), ==, 1);
+    g_assert_cmpint(capsule_op(&lower, SLICE_IOC_PUT_REF, low.id, 0), ==, 0);
+    g_assert_cmpint(word_of(&lower, &low), ==, 0);
+    /* Nobody was told that the upper one is busy. */
+    g_assert_cmpint(word_of(&upper, &high), ==, 0);
+
+out:
+    opener_close(&upper);
+    opener_close(&lower);
+}
+
 static void test_deadline(void)
 {
     struct slice_list_entry entry;
@@ -159,7 +208,7 @@ static void test_deadline(void)
     g_assert_cmpint(move_quiesce(&admin, reg.id, 50, &why), ==, -EBUSY);
     g_assert_cmpint(why, ==, SLICE_WHY_REFERENCES);
     /* Thawed again. */
-    g_assert_cmpint(word_of(&opener, &reg), ==, 1);
+    g_assert_cmpint(count_of(&opener, &reg), ==, 1);
     g_assert_true(slice_find(&admin, reg.id, &entry));
     g_assert_cmpint(entry.state, ==, SLICE_STATE_ACTIVE);
     put(&opener, &reg);
@@ -443,6 +492,8 @@ void add_reference_tests(void)
 {
     add_test("/reference/frozen-get-waits-and-thaw-wakes-it", test_thaw_wakes);
     add_test("/reference/put-to-zero-notifies", test_put_notifies);
+    add_test("/reference/busy-that-was-told-is-taken-back",
+             test_busy_is_unsaid);
     add_test("/reference/deadline-thaws-and-says-why", test_deadline);
     add_test("/reference/ranks-are-frozen-one-by-one", test_rank_by_rank);
     add_test("/reference/slice-that-grows-is-frozen-whole", test_grows);

@@ -268,7 +268,7 @@ struct slice_link_key {
  *         caller holds no reference of it
  * @layer: that keeps sessions, zero padded
  * @key_bytes: 1 .. SLICE_KEY_BYTES_MAX
- * @timeout_ms: 1 .. 600000
+ * @timeout_ms: 1 .. 60000
  * @key: as in struct slice_link_key
  * @result: out: enum slice_find_result
  * @why: out on EBUSY: enum slice_why
