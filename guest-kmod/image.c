@@ -12,6 +12,7 @@
  */
 #include <linux/crc32c.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -46,6 +47,8 @@ struct slice_image_piece {
  * @n_records: so far, bounded as the reader bounds it
  * @n_capsules: CAPSULE records so far
  * @n_deps: DEP records so far
+ * @spare: a page for END, taken when there is no memory for another
+ * @is_sealing: END is being written
  * @sealed: END was written
  */
 struct slice_image {
@@ -59,15 +62,26 @@ struct slice_image {
 	u32 n_records;
 	u32 n_capsules;
 	u32 n_deps;
+	struct page *spare;
+	bool is_sealing;
 	bool sealed;
 };
 
+/* END may need two: what is left of a page, and the next. */
+#define SLICE_IMAGE_TAIL_PIECES	2
+
+static unsigned long long image_bytes_max = SLICE_IMAGE_BYTES_MAX;
+module_param(image_bytes_max, ullong, 0644);
+MODULE_PARM_DESC(image_bytes_max,
+		 "longest image that this kernel makes, bytes");
+
 static struct slice_image_piece *slice_image_new_piece(struct slice_image *image)
 {
+	const u32 tail = image->is_sealing ? 0 : SLICE_IMAGE_TAIL_PIECES;
 	struct slice_image_piece *pieces;
 	u32 room;
 
-	if (image->n_pieces == image->n_room) {
+	if (image->n_pieces + tail >= image->n_room) {
 		room = max(16u, image->n_room * 2);
 		pieces = kvcalloc(room, sizeof(*pieces), GFP_KERNEL);
 		if (!pieces)
@@ -88,6 +102,8 @@ static int slice_image_new_fill(struct slice_image *image)
 	struct page *page;
 
 	page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (!page && image->is_sealing)
+		swap(page, image->spare);
 	if (!page)
 		return -ENOMEM;
 	piece = slice_image_new_piece(image);
@@ -189,8 +205,11 @@ static int slice_image_put_record(struct slice_image *image, u16 type,
 	if (bytes > SLICE_IMAGE_BYTES_MAX ||
 	    image->bytes + sizeof(record) + ALIGN(bytes, 8) +
 	    sizeof(record) + sizeof(struct slice_image_end) >
-	    SLICE_IMAGE_BYTES_MAX ||
-	    image->n_records >= SLICE_IMAGE_RECORDS_MAX)
+	    (image->is_sealing ? SLICE_IMAGE_BYTES_MAX :
+				 min_t(u64, READ_ONCE(image_bytes_max),
+				       SLICE_IMAGE_BYTES_MAX)) ||
+	    (!image->is_sealing &&
+	     image->n_records >= SLICE_IMAGE_RECORDS_MAX))
 		return -E2BIG;
 	image->n_records++;
 	if (type == SLICE_RECORD_CAPSULE)
@@ -220,7 +239,8 @@ struct slice_image *slice_image_new(struct slice_id slice)
 	image = kzalloc(sizeof(*image), GFP_KERNEL);
 	if (!image)
 		return NULL;
-	if (slice_image_new_fill(image))
+	image->spare = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (!image->spare || slice_image_new_fill(image))
 		goto err_free;
 	image->header = image->pieces[0].kaddr;
 	slice_image_put(image, &header, sizeof(header));
@@ -242,8 +262,47 @@ void slice_image_free(struct slice_image *image)
 			put_page(image->pieces[i].page);
 		kvfree(image->pieces[i].own);
 	}
+	if (image->spare)
+		__free_page(image->spare);
 	kvfree(image->pieces);
 	kfree(image);
+}
+
+void slice_image_mark(const struct slice_image *image,
+		      struct slice_image_mark *ret_mark)
+{
+	*ret_mark = (struct slice_image_mark){
+		.bytes = image->bytes,
+		.n_pieces = image->n_pieces,
+		.last_bytes = image->pieces[image->n_pieces - 1].bytes,
+		.fill = image->fill,
+		.fill_bytes = image->fill_bytes,
+		.n_records = image->n_records,
+		.n_capsules = image->n_capsules,
+		.n_deps = image->n_deps,
+	};
+}
+
+void slice_image_cut(struct slice_image *image,
+		     const struct slice_image_mark *mark)
+{
+	struct slice_image_piece *piece;
+
+	while (image->n_pieces > mark->n_pieces) {
+		piece = &image->pieces[--image->n_pieces];
+		if (piece->page)
+			put_page(piece->page);
+		kvfree(piece->own);
+	}
+	image->pieces[image->n_pieces - 1].bytes = mark->last_bytes;
+	/* What was written there is written over; padding counts on zeros. */
+	memset(mark->fill, 0, mark->fill_bytes);
+	image->fill = mark->fill;
+	image->fill_bytes = mark->fill_bytes;
+	image->bytes = mark->bytes;
+	image->n_records = mark->n_records;
+	image->n_capsules = mark->n_capsules;
+	image->n_deps = mark->n_deps;
 }
 
 int slice_image_add(struct slice_image *image, u16 type, u16 flags, u32 index,
@@ -335,6 +394,7 @@ int slice_image_seal(struct slice_image *image, u64 frozen_ns)
 		cond_resched();
 	}
 	end.crc32c = cpu_to_le32(~crc);
+	image->is_sealing = true;
 	ret = slice_image_put_record(image, SLICE_RECORD_END,
 				     SLICE_RECORD_MUST, 0, sizeof(end));
 	if (ret)

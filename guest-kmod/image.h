@@ -37,7 +37,28 @@ int slice_image_reserve(struct slice_image *image, u16 type, u16 flags,
 /* A MEMORY record: @offset, then whole pages, referenced, not copied. */
 int slice_image_add_pages(struct slice_image *image, u32 index, u64 offset,
 			  struct page **pages, u32 n_pages);
-/* Writes header fields and END; nothing can be added afterwards. */
+/**
+ * struct slice_image_mark - how far an image was written
+ */
+struct slice_image_mark {
+	u64 bytes;
+	u32 n_pieces;
+	size_t last_bytes;
+	u8 *fill;
+	size_t fill_bytes;
+	u32 n_records;
+	u32 n_capsules;
+	u32 n_deps;
+};
+
+/* Marks, and later takes away what was added since: a record that could not be
+ * finished must not stay. */
+void slice_image_mark(const struct slice_image *image,
+		      struct slice_image_mark *ret_mark);
+void slice_image_cut(struct slice_image *image,
+		     const struct slice_image_mark *mark);
+/* Writes header fields and END; nothing can be added afterwards.  Takes no
+ * memory that is not there already; -E2BIG. */
 int slice_image_seal(struct slice_image *image, u64 frozen_ns);
 u64 slice_image_bytes(const struct slice_image *image);
 /* Copies [offset, offset + bytes) out; for UNPLUG and for plugging again. */

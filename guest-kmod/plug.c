@@ -4,7 +4,7 @@
  *
  * Unplugging goes up through the ranks and appends to the image; if a layer
  * fails, what was unplugged so far is plugged again from that same image, cut
- * short and sealed.  Plugging makes the capsules and their links first, then
+ * after the last whole capsule and sealed.  Plugging makes the capsules and their links first, then
  * goes up through the ranks too.  An aborted move, a failed unplug and an
  * arrival all run through slice_plug_members() and slice_plug_state().
  *
@@ -41,6 +41,8 @@ static enum slice_why slice_plug_why(int error)
 		return SLICE_WHY_TUPLE_IN_USE;
 	case -EOPNOTSUPP:
 		return SLICE_WHY_STATE;
+	case -E2BIG:
+		return SLICE_WHY_TOO_LARGE;
 	default:
 		return SLICE_WHY_LAYER_REFUSED;
 	}
@@ -60,6 +62,8 @@ static int slice_plug_errno(int error)
 		return error;
 	case -EPROTONOSUPPORT:
 		return -EPROTO;
+	case -E2BIG:
+		return -EOPNOTSUPP;
 	default:
 		return -EBUSY;
 	}
@@ -73,10 +77,11 @@ static int slice_plug_state_error(enum slice_why *ret_why)
 
 /* ---- plugging from an image ---- */
 
-/* Makes the capsules that are not there yet: all of them, on arrival. */
+/* Makes the capsules that are not there yet: all of them, on arrival.  Of one
+ * that the image does not hold (@is_whole) and that has ended nothing is made. */
 static int slice_plug_member(struct slice *slice,
 			     const struct slice_image_capsule *c, u32 index,
-			     enum slice_why *ret_why)
+			     bool is_whole, enum slice_why *ret_why)
 {
 	struct slice_id id = {
 		.incarnation = le64_to_cpu(c->incarnation),
@@ -92,6 +97,8 @@ static int slice_plug_member(struct slice *slice,
 		return 0;
 	}
 	slice_capsule_put(capsule);
+	if (!is_whole)
+		return 0;
 	ops = slice_layer_find(c, ret_why);
 	if (!ops)
 		return -EOPNOTSUPP;
@@ -120,7 +127,7 @@ slice_plug_find_index(const struct slice_set *set, u32 index)
 
 static int slice_plug_links(struct slice *slice,
 			    const struct slice_image_reader *reader,
-			    enum slice_why *ret_why)
+			    u32 n_whole, enum slice_why *ret_why)
 {
 	struct slice_capsule *from, *to;
 	struct slice_set set;
@@ -133,8 +140,10 @@ static int slice_plug_links(struct slice *slice,
 				le32_to_cpu(reader->deps[i]->from));
 		to = slice_plug_find_index(&set,
 				le32_to_cpu(reader->deps[i]->to));
-		ret = from && to ? slice_capsule_arrive_dep(from, to) :
-				   -ESTALE;
+		if (from && to)
+			ret = slice_capsule_arrive_dep(from, to);
+		else if (n_whole == reader->n_capsules)
+			ret = -ESTALE;
 	}
 	slice_set_drop(&set);
 	if (ret == -EINVAL) {
@@ -172,20 +181,22 @@ static void slice_plug_set_labels(struct slice *slice,
 	slice_set_drop(&set);
 }
 
+/* @n_whole: so many capsules, from the first one on, are in the image. */
 static int slice_plug_members(struct slice *slice,
 			      const struct slice_image_reader *reader,
-			      enum slice_why *ret_why)
+			      u32 n_whole, enum slice_why *ret_why)
 {
 	u32 i;
 	int ret;
 
 	for (i = 0; i < reader->n_capsules; i++) {
-		ret = slice_plug_member(slice, reader->capsules[i], i, ret_why);
+		ret = slice_plug_member(slice, reader->capsules[i], i,
+					i < n_whole, ret_why);
 		if (ret)
 			return ret;
 	}
 	slice_plug_set_labels(slice, reader);
-	return slice_plug_links(slice, reader, ret_why);
+	return slice_plug_links(slice, reader, n_whole, ret_why);
 }
 
 static void slice_plug_undo(const struct slice_set *set, u32 n)
@@ -229,9 +240,24 @@ static int slice_plug_state(struct slice *slice,
 	return ret;
 }
 
+/* Whose provider has died meanwhile goes, so that another of its layer may take
+ * it up from the image. */
+static void slice_plug_remove_orphans(struct slice *slice)
+{
+	struct slice_set set;
+	u32 i;
+
+	slice_set_take(slice, &set);
+	for (i = set.n; i > 0; i--)
+		if (set.capsules[i - 1]->phase == SLICE_PHASE_UNPLUGGED &&
+		    slice_layer_is_dead(set.capsules[i - 1]->ops))
+			slice_capsule_remove(set.capsules[i - 1]);
+	slice_set_drop(&set);
+}
+
 /* Plugs from an image that this kernel has written. */
 static int slice_plug_kept(struct slice *slice, const struct slice_image *image,
-			   enum slice_why *ret_why)
+			   u32 n_whole, enum slice_why *ret_why)
 {
 	u64 bytes = slice_image_bytes(image);
 	struct slice_image_reader reader;
@@ -249,7 +275,9 @@ static int slice_plug_kept(struct slice *slice, const struct slice_image *image,
 		*ret_why = slice_plug_why(ret);
 		goto out_free;
 	}
-	ret = slice_plug_members(slice, &reader, ret_why);
+	slice_plug_remove_orphans(slice);
+	ret = slice_plug_members(slice, &reader,
+				 min(n_whole, reader.n_capsules), ret_why);
 	if (!ret)
 		ret = slice_plug_state(slice, &reader, ret_why);
 	slice_image_close(&reader);
@@ -407,18 +435,22 @@ static int slice_plug_add_head(struct slice *slice, struct slice_image *image,
 static int slice_plug_take_one(struct slice_capsule *capsule,
 			       struct slice_image *image)
 {
+	struct slice_image_mark mark;
 	int ret;
 
 	if (capsule->phase != SLICE_PHASE_FROZEN)
 		return -EBUSY;
+	slice_image_mark(image, &mark);
 	ret = capsule->ops->unplug(capsule, image, capsule->index);
-	if (!ret)
+	if (ret)
+		slice_image_cut(image, &mark);
+	else
 		slice_capsule_set_phase(capsule, SLICE_PHASE_UNPLUGGED);
 	return ret;
 }
 
 static int slice_plug_take_all(struct slice *slice, struct slice_image *image,
-			       bool *ret_touched)
+			       u32 *ret_n)
 {
 	struct slice_set set;
 	int ret;
@@ -429,36 +461,22 @@ static int slice_plug_take_all(struct slice *slice, struct slice_image *image,
 	      slice_plug_add_head(slice, image, &set) : -ESTALE;
 	for (i = 0; i < set.n && !ret; i++) {
 		ret = slice_plug_take_one(set.capsules[i], image);
-		*ret_touched |= !ret;
+		*ret_n += !ret;
 	}
 	slice_set_drop(&set);
 	return ret;
 }
 
-/* The slice is DRAINED again, without what cannot be brought back. */
-static void slice_plug_take_back(struct slice *slice, struct slice_image *image)
-{
-	enum slice_why why = SLICE_WHY_NONE;
-	int ret;
-
-	ret = slice_image_seal(image, 0);
-	if (!ret)
-		ret = slice_plug_kept(slice, image, &why);
-	if (!ret)
-		return;
-	pr_warn("slice: capsules of %llx:%llu are lost: plugging them again after a failed unplug: error %d, why %d\n",
-		slice->id.incarnation, slice->id.counter, ret, why);
-	slice_plug_remove_unplugged(slice);
-}
-
 /* The last of its layers may have ended while the image was made. */
-static int slice_plug_keep(struct slice *slice, struct slice_image *image)
+static int slice_plug_keep(struct slice *slice, struct slice_image *image,
+			   u32 n_whole)
 {
 	int ret = -ESTALE;
 
 	spin_lock_bh(&slice_registry_lock);
 	if (!slice->is_dead) {
 		slice->image = image;
+		slice->n_whole = n_whole;
 		slice->state = SLICE_STATE_UNPLUGGED;
 		ret = 0;
 	}
@@ -466,25 +484,50 @@ static int slice_plug_keep(struct slice *slice, struct slice_image *image)
 	return ret;
 }
 
+/*
+ * Plugs again what was unplugged before a layer failed: the slice is DRAINED
+ * again.  If that fails too (what had no memory may have none now) nothing is
+ * lost: the image is kept, with which the next RESUME brings it back.  Takes
+ * @image over.
+ */
+static void slice_plug_take_back(struct slice *slice, struct slice_image *image,
+				 u32 n_whole)
+{
+	enum slice_why why = SLICE_WHY_NONE;
+	int ret;
+
+	ret = slice_image_seal(image, 0);
+	if (!ret)
+		ret = slice_plug_kept(slice, image, n_whole, &why);
+	if (ret) {
+		pr_warn("slice: %llx:%llu stands still until it is resumed: plugging it again after a failed unplug: error %d, why %d\n",
+			slice->id.incarnation, slice->id.counter, ret, why);
+		if (!slice_plug_keep(slice, image, n_whole))
+			return;
+	}
+	slice_image_free(image);
+}
+
 static int slice_plug_make_image(struct slice *slice, enum slice_why *ret_why)
 {
 	struct slice_image *image = slice_image_new(slice->id);
-	bool touched = false;
 	int ret = -ENOMEM;
+	u32 n_taken = 0;
 
 	if (image)
-		ret = slice_plug_take_all(slice, image, &touched);
+		ret = slice_plug_take_all(slice, image, &n_taken);
 	if (!ret)
 		ret = slice_image_seal(image, ktime_get_ns() -
 				       slice->frozen_ns);
 	if (ret) {
 		*ret_why = slice_plug_why(ret);
-		if (touched)
-			slice_plug_take_back(slice, image);
-		slice_image_free(image);
+		if (n_taken)
+			slice_plug_take_back(slice, image, n_taken);
+		else
+			slice_image_free(image);
 		return ret;
 	}
-	ret = slice_plug_keep(slice, image);
+	ret = slice_plug_keep(slice, image, U32_MAX);
 	if (ret) {
 		*ret_why = SLICE_WHY_GONE;
 		slice_image_free(image);
@@ -505,7 +548,8 @@ int slice_plug_unplug(struct slice_id id, u32 timeout_ms,
 	slice->deadline = jiffies + msecs_to_jiffies(timeout_ms);
 	if (slice->state == SLICE_STATE_DRAINED)
 		ret = slice_plug_make_image(slice, ret_why);
-	else if (slice->state != SLICE_STATE_UNPLUGGED)
+	else if (slice->state != SLICE_STATE_UNPLUGGED ||
+		 slice->n_whole != U32_MAX)
 		ret = slice_plug_state_error(ret_why);
 	if (!ret)
 		ret = consume(opaque, slice, slice->image);
@@ -524,7 +568,8 @@ int slice_plug_resume(struct slice_id id, u32 timeout_ms,
 		return ret;
 	slice->deadline = jiffies + msecs_to_jiffies(timeout_ms);
 	if (slice->state == SLICE_STATE_UNPLUGGED)
-		ret = slice_plug_kept(slice, slice->image, ret_why);
+		ret = slice_plug_kept(slice, slice->image, slice->n_whole,
+				      ret_why);
 	else if (slice->state == SLICE_STATE_PLUGGED)
 		ret = slice_plug_state_error(ret_why);
 	if (!ret && slice->state != SLICE_STATE_ACTIVE) {
@@ -571,6 +616,18 @@ int slice_plug_forget(struct slice_id id, bool is_known,
 	return ret;
 }
 
+int slice_plug_give_up(struct slice_id id)
+{
+	enum slice_why why;
+	int ret;
+
+	ret = slice_plug_forget(id, true, &why);
+	if (!ret)
+		pr_warn("slice: %llx:%llu could not be resumed and has ended\n",
+			id.incarnation, id.counter);
+	return ret;
+}
+
 /* ---- arriving ---- */
 
 static void slice_plug_discard_locked(struct slice *slice)
@@ -606,7 +663,7 @@ static int slice_plug_arrive(const struct slice_image_reader *reader,
 	}
 	slice->deadline = jiffies + msecs_to_jiffies(timeout_ms);
 	slice->must_split = true;
-	ret = slice_plug_members(slice, reader, ret_why);
+	ret = slice_plug_members(slice, reader, reader->n_capsules, ret_why);
 	if (!ret)
 		ret = slice_plug_state(slice, reader, ret_why);
 	if (ret)

@@ -57,6 +57,8 @@ int slice_plug_unplug(struct slice_id id, u32 timeout_ms,
 		      enum slice_why *ret_why);
 int slice_plug_resume(struct slice_id id, u32 timeout_ms,
 		      enum slice_why *ret_why);
+/* It cannot be resumed: what is unplugged of it ends here. */
+int slice_plug_give_up(struct slice_id id);
 /* @is_known: the device knows that it is gone, do not report it. */
 int slice_plug_forget(struct slice_id id, bool is_known,
 		      enum slice_why *ret_why);

@@ -133,6 +133,8 @@ struct slice_link {
  * @move_lock: see registry.h
  * @deadline: jiffies until which layers may take over what the mover asked
  * @image: kept while UNPLUGGED
+ * @n_whole: of so many capsules of it, U32_MAX: all; else it is good for
+ *	nothing but a resume
  * @frozen_ns: when it was frozen (ktime_get_ns())
  * @in_dirty: in report.c's list; holds a reference
  * @reported_id: the device knows it by this, if @is_reported
@@ -152,6 +154,7 @@ struct slice {
 	struct mutex move_lock;
 	unsigned long deadline;
 	struct slice_image *image;
+	u32 n_whole;
 	u64 frozen_ns;
 	struct list_head in_dirty;
 	struct slice_id reported_id;

@@ -5,6 +5,8 @@
  * Below: plug.h, virtio-ring.c, virtio-dma.c.  Above: virtio.c.
  * Source: virtio_slice.h; protocol.md's state table is the device's.
  */
+#include <linux/delay.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/scatterlist.h>
 #include <linux/skbuff.h>
@@ -189,13 +191,34 @@ static void slice_virtio_unplug(struct slice_virtio *dev, struct slice_id id,
 				    term, ret, why);
 }
 
+/* Memory comes back, a provider is started again: how long to try, and how long
+ * to leave it alone in between. */
+#define SLICE_RESUME_MS		30000
+#define SLICE_RESUME_PAUSE_MS	50
+
+/*
+ * The slice is this VM's and nobody else's, so a first refusal is not the end.
+ * After the last one it ends here, and the device is told: it is nowhere.
+ */
 static void slice_virtio_resume(struct slice_virtio *dev, struct slice_id id,
 				__le64 term)
 {
+	unsigned long deadline = jiffies + msecs_to_jiffies(SLICE_RESUME_MS);
 	enum slice_why why = SLICE_WHY_NONE;
 	int ret;
 
-	ret = slice_plug_resume(id, SLICE_PLUG_TIMEOUT_MS, &why);
+	for (;;) {
+		ret = slice_plug_resume(id, SLICE_PLUG_TIMEOUT_MS, &why);
+		/* What is not ours to resume will not become so. */
+		if (!ret || ret == -ENOENT || why == SLICE_WHY_MOVING ||
+		    READ_ONCE(dev->is_dead))
+			break;
+		if (time_after(jiffies, deadline))
+			break;
+		msleep(SLICE_RESUME_PAUSE_MS);
+	}
+	if (ret && !READ_ONCE(dev->is_dead))
+		slice_plug_give_up(id);
 	slice_virtio_answer(dev, VIRTIO_SLICE_REQ_RESUMED, id, term, ret, why);
 }
 

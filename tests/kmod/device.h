@@ -116,6 +116,7 @@ void add_move_tests(void);
 void add_session_tests(void);
 void add_find_tests(void);
 void add_limit_tests(void);
+void add_resume_tests(void);
 void add_image_tests(void);
 
 /* Runs @test in a child that is nobody but has this process's descriptors: was
