@@ -40,6 +40,11 @@ typedef struct {
 
 extern const SliceCommand slice_cmd_status;
 extern const SliceCommand slice_cmd_vm_list;
+extern const SliceCommand slice_cmd_vm_cordon;
+extern const SliceCommand slice_cmd_vm_uncordon;
+extern const SliceCommand slice_cmd_vm_drain;
+extern const SliceCommand slice_cmd_vm_split;
+extern const SliceCommand slice_cmd_vm_merge;
 extern const SliceCommand slice_cmd_slice_list;
 extern const SliceCommand slice_cmd_slice_show;
 extern const SliceCommand slice_cmd_slice_move;
@@ -50,11 +55,5 @@ extern const SliceCommand slice_cmd_events;
 
 /* Return: FALSE with SLICE_ERROR_INVALID where not min..max arguments are there. */
 gboolean slice_cli_expect(SliceCli *cli, guint min, guint max, GError **error);
-
-/**
- * slice_cli_wait_job() - until it has ended, then print how
- * Return: FALSE with the error that its end amounts to.
- */
-gboolean slice_cli_wait_job(SliceCli *cli, guint job, GError **error);
 
 #endif

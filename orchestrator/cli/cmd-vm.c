@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * cmd-vm.c - slicectl vm list
+ * cmd-vm.c - slicectl vm list | cordon | uncordon
  */
 #include "cli.h"
 
-#define VM_FORMAT "(&s&s&s&suub&suuttt)"
+#define VM_FORMAT "(&s&s&s&suub&suutttbuu)"
 
 typedef struct {
     const char *name, *uri, *state, *port, *incarnation;
     guint number, slot, slices, tombstones;
-    gboolean spread;
+    gboolean spread, cordoned;
+    guint weight, drain;
     guint64 held, dropped, muted;
 } Vm;
 
@@ -18,7 +19,8 @@ static void read_vm(GVariant *list, gsize index, Vm *vm)
     g_variant_get_child(list, index, VM_FORMAT, &vm->name, &vm->uri, &vm->state,
                         &vm->port, &vm->number, &vm->slot, &vm->spread,
                         &vm->incarnation, &vm->slices, &vm->tombstones,
-                        &vm->held, &vm->dropped, &vm->muted);
+                        &vm->held, &vm->dropped, &vm->muted, &vm->cordoned,
+                        &vm->weight, &vm->drain);
 }
 
 static void add_json(JsonBuilder *json, const Vm *vm)
@@ -37,13 +39,17 @@ static void add_json(JsonBuilder *json, const Vm *vm)
     slice_json_number(json, "held_packets", vm->held);
     slice_json_number(json, "dropped_packets", vm->dropped);
     slice_json_number(json, "muted_packets", vm->muted);
+    slice_json_bool(json, "cordoned", vm->cordoned);
+    slice_json_number(json, "weight", vm->weight);
+    slice_json_number(json, "drain_job", vm->drain);
     json_builder_end_object(json);
 }
 
 static void add_row(SliceTable *table, const Vm *vm)
 {
     slice_table_add(table, g_strdup(vm->name), g_strdup(vm->state),
-                    g_strdup(vm->spread ? "yes" : "no"),
+                    g_strdup(vm->spread ? "yes" : vm->drain ? "no, drained"
+                             : vm->cordoned ? "no, cordoned" : "no"),
                     g_strdup_printf("%u", vm->slices),
                     g_strdup_printf("%" G_GUINT64_FORMAT, vm->held),
                     g_strdup_printf("%" G_GUINT64_FORMAT, vm->dropped),
@@ -80,6 +86,49 @@ static gboolean run_list(SliceCli *cli, GError **error)
     }
     return TRUE;
 }
+
+static gboolean set_cordon(SliceCli *cli, gboolean cordoned, GError **error)
+{
+    if (!slice_cli_expect(cli, 1, G_MAXUINT, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; cli->args[i]; i++) {
+        if (!slice_bus_orchestrator1_call_set_cordon_sync(cli->sliced, cli->args[i],
+                                                          cordoned, NULL, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean run_cordon(SliceCli *cli, GError **error)
+{
+    return set_cordon(cli, TRUE, error);
+}
+
+static gboolean run_uncordon(SliceCli *cli, GError **error)
+{
+    return set_cordon(cli, FALSE, error);
+}
+
+const SliceCommand slice_cmd_vm_cordon = {
+    .noun = "vm",
+    .verb = "cordon",
+    .args = "VM...",
+    .summary = "Let VMs take no new sessions; those they have stay",
+    .examples = "Kept over restarts of sliced and of the VM.\n\n"
+                "Example:\n  slicectl vm cordon web1\n",
+    .run = run_cordon,
+};
+
+const SliceCommand slice_cmd_vm_uncordon = {
+    .noun = "vm",
+    .verb = "uncordon",
+    .args = "VM...",
+    .summary = "Let VMs take new sessions again",
+    .examples = "Example:\n  slicectl vm uncordon web1\n",
+    .run = run_uncordon,
+};
 
 const SliceCommand slice_cmd_vm_list = {
     .noun = "vm",

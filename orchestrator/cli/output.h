@@ -11,8 +11,10 @@
 #define SLICE_TABLE_COLUMNS 80
 
 /*
- * A table with a heading, columns as wide as they need, at most 80 characters a line: the last column is cut.
- * A heading that begins with '>' aligns its column to the right.
+ * A table with a heading, columns as wide as they need, at most 80 columns of a terminal a line.  What does
+ * not fit is cut in the middle of the widest cells, with a '~'.  A heading that begins with '>'
+ * aligns its column to the right; one that begins with '?' is cut before others are; one that begins with
+ * '<' (the last) is text, which is wrapped.
  */
 typedef struct SliceTable SliceTable;
 

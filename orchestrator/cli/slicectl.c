@@ -11,19 +11,25 @@
 #define BUS_PATH "/org/slice/Orchestrator1"
 
 static const SliceCommand *const commands[] = {
-    &slice_cmd_status,     &slice_cmd_vm_list,    &slice_cmd_slice_list,
-    &slice_cmd_slice_show, &slice_cmd_slice_move, &slice_cmd_job_list,
-    &slice_cmd_job_show,   &slice_cmd_job_cancel, &slice_cmd_events,
+    &slice_cmd_status,     &slice_cmd_vm_list,    &slice_cmd_vm_cordon,
+    &slice_cmd_vm_uncordon, &slice_cmd_vm_drain,  &slice_cmd_vm_split,
+    &slice_cmd_vm_merge,   &slice_cmd_slice_list, &slice_cmd_slice_show,
+    &slice_cmd_slice_move, &slice_cmd_job_list,   &slice_cmd_job_show,
+    &slice_cmd_job_cancel, &slice_cmd_events,
 };
 
 gboolean slice_cli_expect(SliceCli *cli, guint min, guint max, GError **error)
 {
     guint n = g_strv_length(cli->args);
 
-    if (n < min || n > max) {
+    if (n < min) {
         g_set_error(error, SLICE_ERROR, SLICE_ERROR_INVALID,
-                    n < min ? "an argument is missing (see --help)"
-                            : "'%s' is too much (see --help)", cli->args[max]);
+                    "an argument is missing (see --help)");
+        return FALSE;
+    }
+    if (n > max) {
+        g_set_error(error, SLICE_ERROR, SLICE_ERROR_INVALID,
+                    "'%s' is too much (see --help)", cli->args[max]);
         return FALSE;
     }
     return TRUE;

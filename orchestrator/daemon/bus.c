@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bus-generated.h"
+#include "bus-variant.h"
 #include "util/error.h"
 
 struct SliceBus {
@@ -20,79 +21,6 @@ struct SliceBus {
     GPtrArray *connections;
     SliceOrchestrator *orchestrator;
 };
-
-static const char *text(const char *value)
-{
-    return value ? value : "";
-}
-
-/* ---- answers ---- */
-
-static GVariant *vm_to_variant(SliceOrchestrator *orchestrator,
-                               const SliceVm *vm)
-{
-    SliceNetwork *network = slice_orchestrator_network(orchestrator);
-    SliceRegistry *registry = slice_orchestrator_registry(orchestrator);
-    gboolean synced = vm->engine && slice_engine_is_synced(vm->engine);
-    static char empty[] = "";
-    static const SliceEngineInfo none = { .incarnation = empty };
-    const SliceEngineInfo *info = synced ? slice_engine_info(vm->engine) : &none;
-    const char *state = !vm->running ? "stopped" : !synced ? "started"
-                      : info->guest_ready ? "ready" : "connected";
-
-    return g_variant_new("(ssssuubsuuttt)", vm->name, text(vm->uri), state,
-                         text(vm->port), slice_network_port(network, vm->name),
-                         slice_network_slot(network, vm->name),
-                         slice_network_in_spread(network, vm->name),
-                         info->incarnation,
-                         slice_registry_count(registry, vm->name),
-                         info->tombstones, info->held_packets,
-                         info->dropped_packets, info->muted_packets);
-}
-
-static GVariant *entry_to_variant(const SliceEntry *entry)
-{
-    GVariantBuilder flows;
-
-    g_variant_builder_init(&flows, G_VARIANT_TYPE("a(sqsq)"));
-    for (guint i = 0; i < entry->flows->len; i++) {
-        const SliceTuple *flow = &g_array_index(entry->flows, SliceTuple, i);
-
-        g_variant_builder_add(&flows, "(sqsq)", flow->local, flow->local_port,
-                              flow->remote, flow->remote_port);
-    }
-    return g_variant_new("(ssstssssutta(sqsq))", entry->id, entry->vm,
-                         slice_state_name(entry->state), entry->term,
-                         entry->movability, text(entry->why), entry->label,
-                         entry->top_layer, entry->capsules,
-                         entry->memory_bytes, entry->held_packets, &flows);
-}
-
-static GVariant *job_to_variant(const SliceJob *job)
-{
-    return g_variant_new("(usuuuuxxi)", job->id, job->target, job->items->len,
-                         job->running, job->moved, job->failed,
-                         job->started_us, job->ended_us, job->code);
-}
-
-static GVariant *items_to_variant(const SliceJob *job)
-{
-    GVariantBuilder items;
-
-    g_variant_builder_init(&items, G_VARIANT_TYPE("a(ssstsssttt)"));
-    for (guint i = 0; i < job->items->len; i++) {
-        const SliceJobItem *item = g_ptr_array_index(job->items, i);
-        const GError *error = item->error;
-
-        g_variant_builder_add(
-            &items, "(ssstsssttt)", item->slice, text(item->source),
-            slice_item_state_name(item->state), item->term, item->step,
-            error ? slice_error_name(slice_error_exit_code(error)) : "",
-            error ? error->message : "", item->bytes, item->packets,
-            item->quiet_us);
-    }
-    return g_variant_builder_end(&items);
-}
 
 /* ---- methods ---- */
 
@@ -133,10 +61,10 @@ static gboolean list_vms(SliceBusOrchestrator1 *skeleton,
     g_autoptr(GPtrArray) vms = slice_orchestrator_vms(bus->orchestrator);
     GVariantBuilder list;
 
-    g_variant_builder_init(&list, G_VARIANT_TYPE("a(ssssuubsuuttt)"));
+    g_variant_builder_init(&list, G_VARIANT_TYPE("a(ssssuubsuutttbuu)"));
     for (guint i = 0; i < vms->len; i++) {
         g_variant_builder_add_value(
-            &list, vm_to_variant(bus->orchestrator, g_ptr_array_index(vms, i)));
+            &list, slice_bus_vm(bus->orchestrator, g_ptr_array_index(vms, i)));
     }
     slice_bus_orchestrator1_complete_list_vms(skeleton, invocation,
                                               g_variant_builder_end(&list));
@@ -145,21 +73,28 @@ static gboolean list_vms(SliceBusOrchestrator1 *skeleton,
 
 static gboolean list_slices(SliceBusOrchestrator1 *skeleton,
                             GDBusMethodInvocation *invocation, const char *vm,
-                            const char *client, SliceBus *bus)
+                            GVariant *wanted, SliceBus *bus)
 {
     GError *error = NULL;
     g_autoptr(GPtrArray) slices = NULL;
+    g_autoptr(SliceFilter) filter = NULL;
+    const char *client, *state, *label, *movability;
     GVariantBuilder list;
 
-    if (vm[0] && !slice_orchestrator_vm(bus->orchestrator, vm, &error)) {
+    g_variant_get(wanted, "(&s&s&s&s)", &client, &state, &label, &movability);
+    filter = slice_filter_new(NULL, client, state, label, movability, &error);
+    if (!filter || (vm[0] && !slice_orchestrator_vm(bus->orchestrator, vm, &error))) {
         return fail(invocation, error);
     }
     slices = slice_registry_list(slice_orchestrator_registry(bus->orchestrator),
-                                 vm[0] ? vm : NULL, client[0] ? client : NULL);
+                                 vm[0] ? vm : NULL);
     g_variant_builder_init(&list, G_VARIANT_TYPE("a(ssstssssutta(sqsq))"));
     for (guint i = 0; i < slices->len; i++) {
-        g_variant_builder_add_value(
-            &list, entry_to_variant(g_ptr_array_index(slices, i)));
+        const SliceEntry *entry = g_ptr_array_index(slices, i);
+
+        if (slice_filter_matches(filter, entry)) {
+            g_variant_builder_add_value(&list, slice_bus_entry(entry));
+        }
     }
     slice_bus_orchestrator1_complete_list_slices(skeleton, invocation,
                                                  g_variant_builder_end(&list));
@@ -174,33 +109,67 @@ static gboolean show_slice(SliceBusOrchestrator1 *skeleton,
     const SliceEntry *entry = slice_registry_find(
         slice_orchestrator_registry(bus->orchestrator), pattern, &error);
 
+    g_autoptr(GError) why = NULL;
+    gboolean can;
+
     if (!entry) {
         return fail(invocation, error);
     }
-    slice_bus_orchestrator1_complete_show_slice(skeleton, invocation,
-                                                entry_to_variant(entry));
+    can = slice_orchestrator_verdict(bus->orchestrator, entry, &why);
+    slice_bus_orchestrator1_complete_show_slice(
+        skeleton, invocation, slice_bus_entry(entry), can,
+        can ? "" : slice_error_name(slice_error_exit_code(why)), can ? "" : why->message);
     return TRUE;
 }
 
-static gboolean move_slices(SliceBusOrchestrator1 *skeleton,
-                            GDBusMethodInvocation *invocation,
-                            const char *const *patterns, const char *target,
-                            guint deadline_ms, SliceBus *bus)
+static gboolean set_cordon(SliceBusOrchestrator1 *skeleton,
+                           GDBusMethodInvocation *invocation, const char *vm,
+                           gboolean cordoned, SliceBus *bus)
 {
     GError *error = NULL;
-    const SliceJob *job;
 
-    if (!deadline_ms) {
-        return fail(invocation,
-                    g_error_new_literal(SLICE_ERROR, SLICE_ERROR_INVALID,
-                                        "a deadline of 0 ms cannot be met"));
+    if (!slice_orchestrator_set_cordon(bus->orchestrator, vm, cordoned, &error)) {
+        return fail(invocation, error);
     }
-    job = slice_orchestrator_move(bus->orchestrator, patterns, target,
-                                  deadline_ms, &error);
+    slice_bus_orchestrator1_complete_set_cordon(skeleton, invocation);
+    return TRUE;
+}
+
+static gboolean plan_order(SliceBusOrchestrator1 *skeleton,
+                           GDBusMethodInvocation *invocation, GVariant *wanted,
+                           SliceBus *bus)
+{
+    GError *error = NULL;
+    g_autoptr(SliceOrder) order = slice_bus_order(wanted, &error);
+    g_autoptr(GPtrArray) plan =
+        order ? slice_orchestrator_plan(bus->orchestrator, order, &error) : NULL;
+
+    if (!plan) {
+        return fail(invocation, error);
+    }
+    slice_bus_orchestrator1_complete_plan_order(skeleton, invocation, slice_bus_plan(plan));
+    return TRUE;
+}
+
+static gboolean start_order(SliceBusOrchestrator1 *skeleton,
+                            GDBusMethodInvocation *invocation, GVariant *wanted,
+                            guint deadline_ms, guint job_deadline_ms, SliceBus *bus)
+{
+    GError *error = NULL;
+    g_autoptr(SliceOrder) order = slice_bus_order(wanted, &error);
+    const SliceJob *job = NULL;
+
+    if (order && !deadline_ms) {
+        g_set_error(&error, SLICE_ERROR, SLICE_ERROR_INVALID,
+                    "a deadline of 0 ms cannot be met");
+    } else if (order) {
+        job = slice_orchestrator_start_job(bus->orchestrator, order, deadline_ms,
+                                           job_deadline_ms, &error);
+    }
     if (!job) {
         return fail(invocation, error);
     }
-    slice_bus_orchestrator1_complete_move_slices(skeleton, invocation, job->id);
+    slice_bus_orchestrator1_complete_start_order(skeleton, invocation, job->id);
     return TRUE;
 }
 
@@ -210,10 +179,10 @@ static gboolean list_jobs(SliceBusOrchestrator1 *skeleton,
     GPtrArray *jobs = slice_jobs_list(slice_orchestrator_jobs(bus->orchestrator));
     GVariantBuilder list;
 
-    g_variant_builder_init(&list, G_VARIANT_TYPE("a(usuuuuxxi)"));
+    g_variant_builder_init(&list, G_VARIANT_TYPE("a(usssuuuuuuuxxxi)"));
     for (guint i = 0; i < jobs->len; i++) {
         g_variant_builder_add_value(
-            &list, job_to_variant(g_ptr_array_index(jobs, i)));
+            &list, slice_bus_job(g_ptr_array_index(jobs, i)));
     }
     slice_bus_orchestrator1_complete_list_jobs(skeleton, invocation,
                                                g_variant_builder_end(&list));
@@ -232,7 +201,7 @@ static gboolean show_job(SliceBusOrchestrator1 *skeleton,
         return fail(invocation, error);
     }
     slice_bus_orchestrator1_complete_show_job(
-        skeleton, invocation, job_to_variant(job), items_to_variant(job));
+        skeleton, invocation, slice_bus_job(job), slice_bus_items(job));
     return TRUE;
 }
 
@@ -362,7 +331,9 @@ void slice_bus_serve(SliceBus *bus, SliceOrchestrator *orchestrator)
         { "handle-list-vms", G_CALLBACK(list_vms) },
         { "handle-list-slices", G_CALLBACK(list_slices) },
         { "handle-show-slice", G_CALLBACK(show_slice) },
-        { "handle-move-slices", G_CALLBACK(move_slices) },
+        { "handle-set-cordon", G_CALLBACK(set_cordon) },
+        { "handle-plan-order", G_CALLBACK(plan_order) },
+        { "handle-start-order", G_CALLBACK(start_order) },
         { "handle-list-jobs", G_CALLBACK(list_jobs) },
         { "handle-show-job", G_CALLBACK(show_job) },
         { "handle-cancel-job", G_CALLBACK(cancel_job) },
@@ -405,14 +376,14 @@ void slice_bus_tell_event(SliceBus *bus, const SliceEvent *event)
 {
     slice_bus_orchestrator1_emit_event(
         bus->skeleton, event->time_us, event->kind, event->vm,
-        text(event->slice), event->term, text(event->step), text(event->why),
-        event->bytes, event->packets);
+        slice_bus_text(event->slice), event->term, slice_bus_text(event->step),
+        slice_bus_text(event->why), event->bytes, event->packets);
 }
 
 void slice_bus_tell_job(SliceBus *bus, const SliceJob *job,
                         const SliceJobItem *item)
 {
-    slice_bus_orchestrator1_emit_job_changed(bus->skeleton, job_to_variant(job),
+    slice_bus_orchestrator1_emit_job_changed(bus->skeleton, slice_bus_job(job),
                                              item ? item->slice : "",
                                              item ? item->step : "");
 }

@@ -50,6 +50,8 @@ static gboolean add_vm(SliceConfig *config, GKeyFile *file, const char *path,
                        const char *group, GError **error)
 {
     SliceDomain *vm = g_new0(SliceDomain, 1);
+    g_autofree char *weight = NULL;
+    guint64 number;
 
     g_ptr_array_add(config->vms, vm);
     vm->name = g_strdup(group + strlen(VM_GROUP));
@@ -57,6 +59,12 @@ static gboolean add_vm(SliceConfig *config, GKeyFile *file, const char *path,
     vm->qmp_path = text(file, group, "qmp", NULL);
     vm->stream = text(file, group, "stream", NULL);
     vm->port = text(file, group, "port", NULL);
+    weight = text(file, group, "weight", G_STRINGIFY(SLICE_DOMAIN_WEIGHT));
+    if (!g_ascii_string_to_unsigned(weight, 10, 1, SLICE_DOMAIN_WEIGHT_MAX, &number, NULL)) {
+        return complain(path, group, "weight", "is not 1 to "
+                        G_STRINGIFY(SLICE_DOMAIN_WEIGHT_MAX), error);
+    }
+    vm->weight = number;
     if (!vm->name[0]) {
         return complain(path, group, "name", "a VM needs one", error);
     }

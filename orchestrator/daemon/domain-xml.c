@@ -19,6 +19,7 @@ typedef struct {
     char *qmp_path;
     char *host, *stream_port;
     char *bridge;
+    char *weight;
     GPtrArray *nics; /* alternating: bridge, target; per interface */
     char *nic_bridge, *nic_target;
     gboolean in_interface;
@@ -68,6 +69,8 @@ static void meet_ours(Reading *reading, const char *element,
         replace(&reading->stream_port, attribute(names, values, "port"));
     } else if (g_str_equal(element, "service")) {
         replace(&reading->bridge, attribute(names, values, "bridge"));
+    } else if (g_str_equal(element, "placement")) {
+        replace(&reading->weight, attribute(names, values, "weight"));
     }
 }
 
@@ -117,6 +120,7 @@ static void reading_clear(Reading *reading)
     g_free(reading->host);
     g_free(reading->stream_port);
     g_free(reading->bridge);
+    g_free(reading->weight);
     g_free(reading->nic_bridge);
     g_free(reading->nic_target);
     g_ptr_array_unref(reading->nics);
@@ -153,6 +157,7 @@ SliceDomain *slice_domain_parse(const char *name, const char *xml,
     g_autoptr(GMarkupParseContext) context =
         g_markup_parse_context_new(&callbacks, 0, &reading, NULL);
     SliceDomain *domain = NULL;
+    guint64 weight = SLICE_DOMAIN_WEIGHT;
 
     if (!g_markup_parse_context_parse(context, xml, -1, error)) {
         g_prefix_error(error, "domain %s: ", name);
@@ -160,10 +165,17 @@ SliceDomain *slice_domain_parse(const char *name, const char *xml,
         g_set_error(error, SLICE_ERROR, SLICE_ERROR_INVALID,
                     "domain %s: its metadata names no <slice:qmp path=...>",
                     name);
+    } else if (reading.weight &&
+               !g_ascii_string_to_unsigned(reading.weight, 10, 1, SLICE_DOMAIN_WEIGHT_MAX,
+                                           &weight, NULL)) {
+        g_set_error(error, SLICE_ERROR, SLICE_ERROR_INVALID,
+                    "domain %s: its metadata says weight '%s', not 1 to %u", name,
+                    reading.weight, SLICE_DOMAIN_WEIGHT_MAX);
     } else if (reading.ours) {
         domain = g_new0(SliceDomain, 1);
         domain->name = g_strdup(name);
         domain->qmp_path = g_strdup(reading.qmp_path);
+        domain->weight = weight;
         domain->port = g_strdup(port_on(&reading, reading.bridge
                                                       ? reading.bridge : bridge));
         if (reading.host && reading.stream_port) {

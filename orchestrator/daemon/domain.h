@@ -8,6 +8,7 @@
  *     <slice:qmp path="/run/slice/web1.qmp"/>
  *     <slice:stream host="10.0.0.1" port="7001"/>     optional
  *     <slice:service bridge="br0"/>                   optional
+ *     <slice:placement weight="200"/>                 optional
  *   </slice:domain>
  *
  * The port on the bridge is the live target device of the first interface on the service bridge.
@@ -26,6 +27,7 @@
  * SliceDomain: one of our VMs
  * @stream: (nullable): 'HOST:PORT'
  * @port: (nullable): not known while it does not run
+ * @weight: its share of clients and slices against others'
  */
 typedef struct {
     char *name;
@@ -34,7 +36,11 @@ typedef struct {
     char *qmp_path;
     char *stream;
     char *port;
+    guint weight;
 } SliceDomain;
+
+#define SLICE_DOMAIN_WEIGHT 100
+#define SLICE_DOMAIN_WEIGHT_MAX 10000
 
 void slice_domain_free(SliceDomain *domain);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SliceDomain, slice_domain_free)
@@ -44,7 +50,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SliceDomain, slice_domain_free)
  * @bridge: the service bridge where the XML names none
  *
  * Return: (nullable): NULL without @error for a domain that is none of ours;
- * SLICE_ERROR_INVALID for one whose metadata is incomplete.  Pure.
+ * SLICE_ERROR_INVALID for one whose metadata is incomplete or wrong.  Pure.
  */
 SliceDomain *slice_domain_parse(const char *name, const char *xml,
                                 const char *bridge, GError **error);

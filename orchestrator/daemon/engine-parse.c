@@ -9,6 +9,9 @@
 #include "util/error.h"
 #include "util/id.h"
 
+/* A slice has capsules of at most so many layers. */
+#define RANKS_MAX 8
+
 static const char *const answer_names[] = {
     [SLICE_ANSWER_OK] = "ok",
     [SLICE_ANSWER_BUSY] = "busy",
@@ -118,6 +121,27 @@ static gboolean parse_flows(JsonArray *array, GArray *flows, GError **error)
     return TRUE;
 }
 
+/* Missing: an engine that does not tell them; more than there are ranks: none of ours. */
+static gboolean parse_counts(JsonArray *array, GArray *counts, GError **error)
+{
+    guint n = array ? json_array_get_length(array) : 0;
+
+    for (guint i = 0; i < n; i++) {
+        JsonObject *object = object_of(json_array_get_element(array, i), "counts", error);
+        guint64 rank, count;
+
+        if (!object) {
+            return FALSE;
+        }
+        if (n > RANKS_MAX || !number_of(object, "rank", &rank) || rank > G_MAXUINT16 ||
+            !number_of(object, "count", &count) || count > G_MAXUINT16) {
+            return wrong(error, "counts");
+        }
+        g_array_append_vals(counts, &(SliceCount){ rank, count }, 1);
+    }
+    return TRUE;
+}
+
 static void take_text(char **slot, const char *text)
 {
     if (text) {
@@ -147,7 +171,8 @@ SliceEntry *slice_engine_parse_entry(JsonNode *node, const char *vm,
         wrong(error, flows ? "state or term" : "flows");
         return NULL;
     }
-    if (!parse_flows(flows, entry->flows, error)) {
+    if (!parse_flows(flows, entry->flows, error) ||
+        !parse_counts(array_of(object, "counts"), entry->counts, error)) {
         return NULL;
     }
     take_text(&entry->peer, text_of(object, "peer"));
@@ -226,6 +251,7 @@ SliceEngineInfo *slice_engine_parse_info(JsonNode *node, GError **error)
     info->held_packets = number_or_zero(object, "held-packets");
     info->dropped_packets = number_or_zero(object, "dropped-packets");
     info->muted_packets = number_or_zero(object, "muted-packets");
+    info->terms_left = number_or_zero(object, "terms-left");
     return g_steal_pointer(&info);
 }
 
@@ -263,6 +289,7 @@ gboolean slice_engine_parse_step(JsonObject *object, SliceStepEvent *ret_event,
     event.id = text_of(object, "id");
     event.step = text_of(object, "step");
     event.why = text_of(object, "why");
+    event.peer = text_of(object, "peer");
     event.bytes = number_or_zero(object, "bytes");
     event.packets = number_or_zero(object, "packets");
     event.time_us = number_or_zero(object, "time-us");

@@ -159,6 +159,9 @@ static void qmp_event(const char *name, JsonObject *object, gpointer data)
         take_changed(engine, object);
     } else if (g_str_equal(name, "SLICE_GUEST")) {
         slice_engine_refresh(engine);
+    } else if (g_str_equal(name, "SLICE_LEASE_LOW") && engine->synced &&
+               engine->handlers->lease_low) {
+        engine->handlers->lease_low(engine, engine->data);
     }
 }
 
@@ -301,6 +304,58 @@ void slice_engine_confirm(SliceEngine *engine, guint32 orchestrator,
     order(engine, "slice-confirm", arguments, QUERY_MS, reply, data);
 }
 
+typedef struct {
+    SliceEngineHeard heard;
+    gpointer data;
+} HeardCall;
+
+static void heard(JsonNode *result, const GError *error, gpointer data)
+{
+    g_autofree HeardCall *call = data;
+
+    call->heard(error, call->data);
+}
+
+static void tell(SliceEngine *engine, const char *command, JsonObject *arguments,
+                 SliceEngineHeard callback, gpointer data)
+{
+    HeardCall *call = g_new0(HeardCall, 1);
+
+    call->heard = callback;
+    call->data = data;
+    slice_qmp_call(engine->qmp, command, arguments, QUERY_MS, heard, call);
+}
+
+void slice_engine_tell_peers(SliceEngine *engine, guint32 orchestrator, GArray *peers,
+                             SliceEngineHeard callback, gpointer data)
+{
+    JsonObject *arguments = json_object_new();
+    JsonArray *list = json_array_new();
+
+    for (guint i = 0; i < peers->len; i++) {
+        const SliceEnginePeer *peer = &g_array_index(peers, SliceEnginePeer, i);
+        JsonObject *object = json_object_new();
+
+        json_object_set_string_member(object, "name", peer->name);
+        json_object_set_member(object, "address", json_node_copy(peer->stream));
+        json_array_add_object_element(list, object);
+    }
+    json_object_set_int_member(arguments, "orchestrator", orchestrator);
+    json_object_set_array_member(arguments, "peers", list);
+    tell(engine, "slice-peers", arguments, callback, data);
+}
+
+void slice_engine_lease(SliceEngine *engine, guint32 orchestrator, guint64 first,
+                        guint32 count, SliceEngineHeard callback, gpointer data)
+{
+    JsonObject *arguments = json_object_new();
+
+    json_object_set_int_member(arguments, "orchestrator", orchestrator);
+    json_object_set_int_member(arguments, "first", first);
+    json_object_set_int_member(arguments, "count", count);
+    tell(engine, "slice-lease", arguments, callback, data);
+}
+
 static JsonArray *flows_to_json(GArray *flows)
 {
     JsonArray *array = json_array_new();
@@ -314,6 +369,21 @@ static JsonArray *flows_to_json(GArray *flows)
         json_object_set_int_member(object, "local-port", flow->local_port);
         json_object_set_string_member(object, "remote", flow->remote);
         json_object_set_int_member(object, "remote-port", flow->remote_port);
+        json_array_add_object_element(array, object);
+    }
+    return array;
+}
+
+static JsonArray *counts_to_json(GArray *counts)
+{
+    JsonArray *array = json_array_new();
+
+    for (guint i = 0; i < counts->len; i++) {
+        const SliceCount *count = &g_array_index(counts, SliceCount, i);
+        JsonObject *object = json_object_new();
+
+        json_object_set_int_member(object, "rank", count->rank);
+        json_object_set_int_member(object, "count", count->n);
         json_array_add_object_element(array, object);
     }
     return array;
@@ -333,6 +403,9 @@ void slice_engine_prepare(SliceEngine *engine, guint32 orchestrator,
     json_object_set_int_member(arguments, "vnet-header-length",
                                from->vnet_header_bytes);
     json_object_set_int_member(arguments, "memory", source->memory_bytes);
+    if (source->counts->len) {
+        json_object_set_array_member(arguments, "counts", counts_to_json(source->counts));
+    }
     order(engine, "slice-prepare", arguments, timeout_ms, reply, data);
 }
 

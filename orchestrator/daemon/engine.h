@@ -45,6 +45,7 @@ typedef struct {
  * SliceEngineInfo: what an engine is (query-slice-store)
  * @stream: (nullable): qapi SocketAddress that others dial
  * @layers: (nullable): array of qapi SliceLayer, passed on as it is
+ * @terms_left: of those it may use for moves of its own
  */
 typedef struct {
     char *name;
@@ -58,6 +59,7 @@ typedef struct {
     guint64 held_packets;
     guint64 dropped_packets;
     guint64 muted_packets;
+    guint64 terms_left;
 } SliceEngineInfo;
 
 void slice_engine_info_free(SliceEngineInfo *info);
@@ -65,7 +67,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SliceEngineInfo, slice_engine_info_free)
 
 /**
  * SliceStepEvent: a move reached a step (event SLICE_MOVE)
- * @why: (nullable)
+ * @why, @peer: (nullable)
  * @time_us: of the host's monotonic clock
  */
 typedef struct {
@@ -73,6 +75,7 @@ typedef struct {
     guint64 term;
     const char *step;
     const char *why;
+    const char *peer;
     guint64 bytes;
     guint64 packets;
     guint64 time_us;
@@ -103,7 +106,7 @@ typedef struct SliceEngine SliceEngine;
  * @lost: the connection ended; calls under way have failed before
  * @step: of a move
  * @changed: @entry is lent; @ended: it is no more
- * @guest: driver there or not; slice_engine_info() is fresh again at the next @synced
+ * @lease_low: it has few terms left for moves of its own
  */
 typedef struct {
     void (*synced)(SliceEngine *engine, GPtrArray *entries, gpointer data);
@@ -112,6 +115,7 @@ typedef struct {
                  gpointer data);
     void (*changed)(SliceEngine *engine, const SliceEntry *entry,
                     gboolean ended, gpointer data);
+    void (*lease_low)(SliceEngine *engine, gpointer data);
 } SliceEngineHandlers;
 
 /**
@@ -166,6 +170,28 @@ void slice_engine_order(SliceEngine *engine, const char *command,
 void slice_engine_confirm(SliceEngine *engine, guint32 orchestrator,
                           const char *id, guint64 term, gboolean accept,
                           SliceEngineReply reply, gpointer data);
+
+/**
+ * SliceEnginePeer: another engine of the cluster
+ * @stream: qapi SocketAddress
+ */
+typedef struct {
+    const char *name;
+    JsonNode *stream;
+} SliceEnginePeer;
+
+/**
+ * SliceEngineHeard: an engine has taken what it was told
+ * @error: (nullable): SLICE_ERROR_NOT_FOUND from one that does not know the command
+ */
+typedef void (*SliceEngineHeard)(const GError *error, gpointer data);
+
+/* slice-peers: all other engines; @peers: (element-type SliceEnginePeer) */
+void slice_engine_tell_peers(SliceEngine *engine, guint32 orchestrator, GArray *peers,
+                             SliceEngineHeard heard, gpointer data);
+/* slice-lease: @count terms from @first on are its own, and are on our disk. */
+void slice_engine_lease(SliceEngine *engine, guint32 orchestrator, guint64 first,
+                        guint32 count, SliceEngineHeard heard, gpointer data);
 
 /**
  * SliceEngineEntry: what the engine says of one slice

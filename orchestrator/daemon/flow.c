@@ -16,6 +16,7 @@
 
 #include "flow.h"
 
+#include <net/ethernet.h>
 #include <netinet/in.h>
 #include <arpa/inet.h>
 #include <string.h>
@@ -61,8 +62,7 @@ typedef struct {
     /* thread: */
     BundlePhase phase;
     uint32_t id;
-    GArray *xids; /* ovs_be32: of all of its messages */
-    ovs_be32 awaited;
+    ovs_be32 awaited; /* of the barrier, commit or discard */
 } Request;
 
 /* Something to be told in the main context. */
@@ -91,7 +91,8 @@ struct SliceFlow {
     unsigned int seqno;
     gboolean up;
     gboolean described;
-    GPtrArray *under_way;
+    GHashTable *under_way; /* set of Request */
+    GHashTable *xids;      /* of each message of those -> Request */
     uint32_t last_bundle;
     GArray *ports;
     GArray *rules;
@@ -126,7 +127,6 @@ static void request_free(gpointer value)
     g_ptr_array_unref(request->lines);
     g_free(request->whose);
     g_clear_error(&request->error);
-    g_clear_pointer(&request->xids, g_array_unref);
     flow_unref(request->flow);
     g_free(request);
 }
@@ -215,9 +215,22 @@ static void set_error(Request *request, SliceError code, const char *why)
     }
 }
 
+static gboolean belongs_to(gpointer xid, gpointer value, gpointer request)
+{
+    return value == request;
+}
+
 static void conclude(Request *request)
 {
-    g_ptr_array_remove_fast(request->flow->under_way, request);
+    SliceFlow *flow = request->flow;
+
+    g_hash_table_remove(flow->under_way, request);
+    /* Mostly it is the only one, and all goes at once. */
+    if (!g_hash_table_size(flow->under_way)) {
+        g_hash_table_remove_all(flow->xids);
+    } else {
+        g_hash_table_foreach_remove(flow->xids, belongs_to, request);
+    }
     post(request->flow, tell_done, request, request_free);
 }
 
@@ -226,7 +239,8 @@ static void send_part(Request *request, struct ofpbuf *message)
 {
     ovs_be32 xid = ((struct ofp_header *)message->data)->xid;
 
-    g_array_append_val(request->xids, xid);
+    g_hash_table_insert(request->flow->xids, GUINT_TO_POINTER((OVS_FORCE guint32)xid),
+                        request);
     request->awaited = xid;
     rconn_send(request->flow->rconn, message, NULL);
 }
@@ -310,14 +324,13 @@ static void begin(Request *request)
 {
     SliceFlow *flow = request->flow;
 
-    g_ptr_array_add(flow->under_way, request);
+    g_hash_table_add(flow->under_way, request);
     if (!flow->described) {
         set_error(request, SLICE_ERROR_UNREACHABLE, "it is not connected");
         conclude(request);
         return;
     }
     request->id = ++flow->last_bundle;
-    request->xids = g_array_new(FALSE, FALSE, sizeof(ovs_be32));
     send_control(request, OFPBCT_OPEN_REQUEST);
     for (guint i = 0; i < request->lines->len; i++) {
         add_line(request, g_ptr_array_index(request->lines, i));
@@ -328,16 +341,7 @@ static void begin(Request *request)
 
 static Request *request_of(SliceFlow *flow, ovs_be32 xid)
 {
-    for (guint i = 0; i < flow->under_way->len; i++) {
-        Request *request = g_ptr_array_index(flow->under_way, i);
-
-        for (guint k = 0; k < request->xids->len; k++) {
-            if (g_array_index(request->xids, ovs_be32, k) == xid) {
-                return request;
-            }
-        }
-    }
-    return NULL;
+    return g_hash_table_lookup(flow->xids, GUINT_TO_POINTER((OVS_FORCE guint32)xid));
 }
 
 static void take_error(SliceFlow *flow, const struct ofp_header *header)
@@ -427,11 +431,20 @@ static void take_port_status(SliceFlow *flow, const struct ofp_header *header)
 static void put_rule(SliceFlow *flow, const struct ofputil_flow_stats *stats)
 {
     const struct flow *key = &stats->match.flow;
-    SliceFlowRule rule = { .slot = ntohll(stats->cookie) & 0xffff };
-    char local[INET_ADDRSTRLEN], remote[INET_ADDRSTRLEN];
+    guint64 cookie = ntohll(stats->cookie);
+    SliceFlowRule rule = { .slot = cookie & 0xffff,
+                           .learned = (cookie & SLICE_RULES_KINDS) == SLICE_RULES_LEARNED };
+    gboolean ipv6 = key->dl_type == htons(ETHERTYPE_IPV6);
+    char local[INET6_ADDRSTRLEN], remote[INET6_ADDRSTRLEN];
 
-    inet_ntop(AF_INET, &key->nw_dst, local, sizeof(local));
-    inet_ntop(AF_INET, &key->nw_src, remote, sizeof(remote));
+    if (ipv6) {
+        inet_ntop(AF_INET6, &key->ipv6_dst, local, sizeof(local));
+        inet_ntop(AF_INET6, &key->ipv6_src, remote, sizeof(remote));
+    } else {
+        inet_ntop(AF_INET, &key->nw_dst, local, sizeof(local));
+        inet_ntop(AF_INET, &key->nw_src, remote, sizeof(remote));
+    }
+    /* Rules of clients have no ports, and are written anew. */
     if (rule.slot &&
         slice_tuple_set(&rule.flow, "tcp", local, ntohs(key->tp_dst), remote,
                         ntohs(key->tp_src), NULL)) {
@@ -520,14 +533,17 @@ static void take_message(SliceFlow *flow, struct ofpbuf *message)
 static void connection_lost(SliceFlow *flow)
 {
     gboolean told = flow->described;
+    GHashTableIter iter;
+    gpointer request;
 
     flow->up = FALSE;
     flow->described = FALSE;
-    while (flow->under_way->len) {
-        Request *request = g_ptr_array_index(flow->under_way, 0);
-
+    g_hash_table_remove_all(flow->xids);
+    g_hash_table_iter_init(&iter, flow->under_way);
+    while (g_hash_table_iter_next(&iter, &request, NULL)) {
+        g_hash_table_iter_steal(&iter);
         set_error(request, SLICE_ERROR_UNREACHABLE, "the connection ended");
-        conclude(request);
+        post(flow, tell_done, request, request_free);
     }
     if (told) {
         post_news(flow, FALSE, ovs_strerror(rconn_get_last_error(flow->rconn)));
@@ -572,7 +588,8 @@ static void *thread_main(void *value)
     SliceFlow *flow = value;
 
     flow->rconn = rconn_create(PROBE_S, BACKOFF_MAX_S, 0, 1u << OF_VERSION);
-    flow->under_way = g_ptr_array_new();
+    flow->under_way = g_hash_table_new(NULL, NULL);
+    flow->xids = g_hash_table_new(NULL, NULL);
     flow->ports = g_array_new(FALSE, TRUE, sizeof(SliceFlowPort));
     flow->rules = g_array_new(FALSE, TRUE, sizeof(SliceFlowRule));
     rconn_connect(flow->rconn, flow->target, flow->bridge);
@@ -585,7 +602,8 @@ static void *thread_main(void *value)
     }
     connection_lost(flow);
     rconn_destroy(flow->rconn);
-    g_ptr_array_unref(flow->under_way);
+    g_hash_table_unref(flow->under_way);
+    g_hash_table_unref(flow->xids);
     g_array_unref(flow->ports);
     g_array_unref(flow->rules);
     return NULL;

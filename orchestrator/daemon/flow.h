@@ -22,10 +22,11 @@ typedef struct {
     guint number;
 } SliceFlowPort;
 
-/* An exact rule that the bridge has. */
+/* An exact rule that the bridge has; @learned: by itself, from a first segment. */
 typedef struct {
     SliceTuple flow;
     guint slot;
+    gboolean learned;
 } SliceFlowRule;
 
 /**

@@ -8,6 +8,7 @@
 
 #include "bus.h"
 #include "util/error.h"
+#include "util/fault.h"
 
 static gboolean quit(gpointer loop)
 {
@@ -60,9 +61,12 @@ static int run(const char *path, GError **error)
 int main(int argc, char **argv)
 {
     g_autofree char *path = NULL;
+    gboolean list_faults = FALSE;
     GOptionEntry options[] = {
         { "config", 'c', 0, G_OPTION_ARG_FILENAME, &path,
           "configuration file (" SLICE_CONFIG_PATH ")", "FILE" },
+        { "list-faults", 0, 0, G_OPTION_ARG_NONE, &list_faults,
+          "print the fault points that tests can use, and leave", NULL },
         { NULL },
     };
     g_autoptr(GOptionContext) context = g_option_context_new("- the orchestrator of a slice cluster");
@@ -73,6 +77,16 @@ int main(int argc, char **argv)
     g_set_prgname("sliced");
     g_option_context_add_main_entries(context, options, NULL);
     if (!g_option_context_parse(context, &argc, &argv, &error)) {
+        g_printerr("sliced: %s\n", error->message);
+        return SLICE_ERROR_INVALID;
+    }
+    if (list_faults) {
+        for (const char *const *point = slice_move_fault_points(); *point; point++) {
+            g_print("%s\n", *point);
+        }
+        return EXIT_SUCCESS;
+    }
+    if (!slice_fault_arm(slice_move_fault_points(), &error)) {
         g_printerr("sliced: %s\n", error->message);
         return SLICE_ERROR_INVALID;
     }

@@ -34,6 +34,7 @@ typedef struct {
     const char *doing;
     SliceMoveOutcome outcome;
     GError *error;
+    char *refused_by; /* NULL unless T would not have it */
     guint64 bytes;
     guint64 packets;
     guint64 quiesced_us;
@@ -47,6 +48,7 @@ struct SliceMover {
     const SliceMoverOps *ops;
     gpointer data;
     GHashTable *moves; /* slice id -> Move: the lock of each slice */
+    GPtrArray *held;   /* Move: begun in a batch that is not on disk yet; NULL outside one */
 };
 
 /* Steps of FORWARD and UNDO, indices of move.c's table. */
@@ -69,8 +71,12 @@ void slice_move_undo_next(Move *move);
 void slice_move_settle(Move *move);
 /* S is dead: fence it, then T says. */
 void slice_move_take_over(Move *move);
+/* It never began: its intention is not on disk. */
+void slice_move_drop(Move *move, const GError *why);
 /* It runs at T. */
 void slice_move_moved(Move *move);
+/* @vm would not take it: it may be moved to another. */
+void slice_move_refused_by(Move *move, const char *vm);
 /* The first reason is the one that is told. */
 void slice_move_remember(Move *move, const GError *why);
 void slice_move_remember_text(Move *move, SliceError code, const char *text);

@@ -14,6 +14,9 @@
  *           it had got the whole slice
  * OVER      the outcome is known and told
  *
+ * What is on disk before a step is begun is in the table; a sliced that dies at any of the
+ * named fault points (see util/fault.h) leaves to the next one what that needs to finish or undo the move.
+ *
  * An answer or event belongs to the situation in which it was asked for: each change
  * of phase or step draws a new serial, and an answer with an old one
  * changes nothing.  A step's order and its event race on different paths;
@@ -23,6 +26,8 @@
  */
 #include "move-private.h"
 #include "util/error.h"
+#include "util/fault.h"
+#include "why.h"
 
 /* An engine answers in less than a millisecond; it may be stopped by a debugger. */
 #define ORDER_MS 5000
@@ -44,17 +49,54 @@ static void reroute_do(Move *move);
 static void reroute_undo(Move *move);
 static void unplug_do(Move *move);
 
+/*
+ * The steps.  @persisted: what is on disk before it is begun; @point: before it is done, @done_point: when it
+ * is proven, @undo_point: before it is undone.
+ */
 static const struct {
     const char *name;
     const char *undo_name;
+    const char *persisted;
+    const char *point, *done_point, *undo_point;
     void (*run)(Move *move);
     void (*undo)(Move *move);
 } steps[] = {
-    { "prepare", "undo prepare", prepare_do, prepare_undo },
-    { "quiesce", "undo quiesce", quiesce_do, quiesce_undo },
-    { "reroute", "undo reroute", reroute_do, reroute_undo },
-    { "unplug", "undo unplug", unplug_do, NULL },
+    { "prepare", "undo prepare", "the intention: slice, term, source, target, flows",
+      "move.prepare", "move.prepare.done", "move.undo-prepare", prepare_do, prepare_undo },
+    { "quiesce", "undo quiesce", "the intention",
+      "move.quiesce", "move.quiesce.done", "move.undo-quiesce", quiesce_do, quiesce_undo },
+    { "reroute", "undo reroute", "the intention",
+      "move.reroute", "move.reroute.done", "move.undo-reroute", reroute_do, reroute_undo },
+    { "unplug", "undo unplug", "the intention; an abort is on disk before any undo",
+      "move.unplug", NULL, NULL, unplug_do, NULL },
 };
+
+const char *const *slice_move_fault_points(void)
+{
+    static const char *const points[] = {
+        "move.begin",         "move.prepare",       "move.prepare.done",
+        "move.quiesce",       "move.quiesce.done",  "move.reroute",
+        "move.reroute.done",  "move.unplug",        "move.settle",
+        "move.decide",        "move.decided",       "move.undo-reroute",
+        "move.undo-quiesce",  "move.undo-prepare",  "move.fence",
+        "move.takeover",      "move.takeover.done", "move.end",
+        "move.ended",         NULL,
+    };
+
+    return points;
+}
+
+/* Return: TRUE where the step is to fail here: what follows a failure of it is under way. */
+static gboolean fails_at(Move *move, const char *point)
+{
+    g_autoptr(GError) why = NULL;
+
+    if (!point || !slice_fault_at(point, &why)) {
+        return FALSE;
+    }
+    slice_move_give_up(move, why);
+    return TRUE;
+}
 
 const char *slice_move_outcome_name(SliceMoveOutcome outcome)
 {
@@ -82,6 +124,7 @@ void slice_move_unref(Move *move)
         slice_entry_free(move->entry);
         g_free(move->source);
         g_free(move->target);
+        g_free(move->refused_by);
         g_clear_error(&move->error);
         g_free(move);
     }
@@ -157,6 +200,7 @@ static void tell(Move *move)
         .step = move->doing,
         .outcome = move->outcome,
         .error = move->error,
+        .refused_by = move->refused_by,
         .bytes = move->bytes,
         .packets = move->packets,
         .quiet_us = move->quiet_us,
@@ -174,14 +218,19 @@ static void finish(Move *move, SliceMoveOutcome outcome)
 
     slice_move_enter(move, OVER, "over");
     move->outcome = outcome;
-    if (!slice_store_move_end(mover->store, move->term,
+    if (slice_fault_at("move.end", &error) ||
+        !slice_store_move_end(mover->store, move->term,
                               slice_move_outcome_name(outcome), &error)) {
         /* Not lost: a restart asks the engines again. */
         g_warning("%s", error->message);
     }
+    slice_fault_at("move.ended", NULL);
     slice_move_ref(move);
     g_hash_table_remove(mover->moves, move->entry->id);
     tell(move);
+    if (mover->ops->ended) {
+        mover->ops->ended(move->entry->id, mover->data);
+    }
     slice_move_unref(move);
 }
 
@@ -189,8 +238,6 @@ void slice_move_remember(Move *move, const GError *why)
 {
     if (!move->error && why) {
         move->error = g_error_copy(why);
-        g_prefix_error(&move->error, "slice %s from %s to %s: ",
-                       move->entry->id, move->source, move->target);
     }
 }
 
@@ -241,13 +288,18 @@ void slice_move_begin_step(Move *move)
     move->timer = g_timeout_add(limit_ms, deadline_passed, move);
     slice_move_ref(move);
     tell(move);
-    steps[move->step].run(move);
+    if (!fails_at(move, steps[move->step].point)) {
+        steps[move->step].run(move);
+    }
     slice_move_unref(move);
 }
 
 /* The current step is proven. */
 void slice_move_advance(Move *move)
 {
+    if (fails_at(move, steps[move->step].done_point)) {
+        return;
+    }
     move->step++;
     slice_move_begin_step(move);
 }
@@ -270,8 +322,15 @@ static GError *refusal(const SliceReply *reply, const char *vm,
 
     return g_error_new(SLICE_ERROR, codes[reply->answer],
                        "VM %s refused to %s it: %s", vm, what,
-                       reply->why ? reply->why
+                       reply->why ? slice_why_text(reply->why)
                                   : slice_answer_name(reply->answer));
+}
+
+void slice_move_refused_by(Move *move, const char *vm)
+{
+    if (!move->refused_by) {
+        move->refused_by = g_strdup(vm);
+    }
 }
 
 /* A connection that ended is a death, which is told next: it decides more than this. */
@@ -292,6 +351,7 @@ static void prepare_answered(const SliceReply *reply, const GError *error,
         not_answered(move, error);
     } else if (move && reply->answer != SLICE_ANSWER_OK) {
         why = refusal(reply, move->target, "prepare for");
+        slice_move_refused_by(move, move->target);
         slice_move_give_up(move, why);
     } else if (move) {
         slice_move_advance(move);
@@ -398,8 +458,10 @@ static gboolean decide(Move *move, SliceDecision decision)
 {
     g_autoptr(GError) error = NULL;
 
-    if (slice_store_move_decide(move->mover->store, move->term, decision,
+    if (!slice_fault_at("move.decide", &error) &&
+        slice_store_move_decide(move->mover->store, move->term, decision,
                                 &error)) {
+        slice_fault_at("move.decided", NULL);
         return TRUE;
     }
     g_critical("slice %s waits: %s", move->entry->id, error->message);
@@ -438,7 +500,11 @@ void slice_move_undo_next(Move *move)
     slice_move_enter(move, UNDO, steps[move->step].undo_name);
     slice_move_ref(move);
     tell(move);
-    steps[move->step].undo(move);
+    if (slice_fault_at(steps[move->step].undo_point, NULL)) {
+        try_again(move);
+    } else {
+        steps[move->step].undo(move);
+    }
     slice_move_unref(move);
 }
 
@@ -528,6 +594,12 @@ static void prepare_undo(Move *move)
     order(move, move->target, "slice-cancel", 0, cancel_answered);
 }
 
+void slice_move_drop(Move *move, const GError *why)
+{
+    slice_move_remember(move, why);
+    finish(move, SLICE_MOVE_UNDONE);
+}
+
 /* ---- past the point of no return ---- */
 
 void slice_move_moved(Move *move)
@@ -541,10 +613,14 @@ static void target_asked(const SliceEntry *entry, const GError *error,
 {
     Move *hold, *move = arrived(data, &hold);
 
-    if (move && entry && entry->state == SLICE_STATE_OWNER) {
+    if (move && entry && entry->term == move->term &&
+        entry->state == SLICE_STATE_PLUGGED) {
+        /* S has told it that it forgot, or will: its event is still to come. */
+    } else if (move && !error) {
+        /* It runs there; or it did, and has ended or gone on since. */
         slice_move_moved(move);
     }
-    slice_move_unref(hold); /* else its event is still to come */
+    slice_move_unref(hold);
 }
 
 static void settle_routed(const GError *error, gpointer data)
@@ -575,6 +651,7 @@ void slice_move_settle(Move *move)
         finish(move, SLICE_MOVE_LOST);
         return;
     }
+    slice_fault_at("move.settle", NULL);
     slice_move_enter(move, SETTLE, "settle");
     if (!routed) {
         route(move, move->target, settle_routed);
@@ -602,6 +679,7 @@ static void takeover_answered(const SliceReply *reply, const GError *error,
         (error || reply->answer == SLICE_ANSWER_BUSY)) {
         try_again(move);
     } else if (move && !error && reply->answer == SLICE_ANSWER_IS_OWNER) {
+        slice_fault_at("move.takeover.done", NULL);
         route(move, move->target, takeover_routed);
     } else if (move) {
         slice_move_remember_text(move, SLICE_ERROR_UNREACHABLE,
@@ -618,6 +696,8 @@ static void fenced(const GError *error, gpointer data)
     if (move && error) {
         /* Not certainly dead: T must not open.  Wait, on nobody. */
         g_warning("slice %s waits: %s", move->entry->id, error->message);
+        try_again(move);
+    } else if (move && slice_fault_at("move.takeover", NULL)) {
         try_again(move);
     } else if (move) {
         slice_move_enter(move, TAKEOVER, "takeover");
@@ -641,6 +721,10 @@ void slice_move_take_over(Move *move)
     }
     slice_move_enter(move, TAKEOVER, "fence");
     tell(move);
+    if (slice_fault_at("move.fence", NULL)) {
+        try_again(move);
+        return;
+    }
     move->mover->ops->fence(move->source, fenced, await(move),
                             move->mover->data);
 }

@@ -22,6 +22,7 @@ typedef void (*SliceDone)(const GError *error, gpointer data);
  * @engine: (nullable): of a VM that is connected and synced
  * @route: lead connections to a VM; done when the switch has it
  * @fence: destroy a VM for certain; done when it does not run any more
+ * @ended: (nullable): a move of this slice has, and is under way no more
  */
 typedef struct {
     SliceEngine *(*engine)(const char *vm, gpointer data);
@@ -29,6 +30,7 @@ typedef struct {
                   SliceDone done, gpointer done_data, gpointer data);
     void (*fence)(const char *vm, SliceDone done, gpointer done_data,
                   gpointer data);
+    void (*ended)(const char *slice, gpointer data);
 } SliceMoverOps;
 
 /* How a move ended, or that it has not. */
@@ -46,6 +48,7 @@ const char *slice_move_outcome_name(SliceMoveOutcome outcome);
  * @step: what is being done ('prepare', 'quiesce', 'reroute', 'unplug',
  *	'settle', 'undo prepare' ..., 'fence', 'takeover')
  * @error: (nullable): why it is being or was undone
+ * @refused_by: (nullable): the target, where it was that one who would not take it
  * @quiet_us: from the source's quiesced to the target's done, by the
  *	host's clock; 0 while unknown
  */
@@ -57,6 +60,7 @@ typedef struct {
     const char *step;
     SliceMoveOutcome outcome;
     const GError *error;
+    const char *refused_by;
     guint64 bytes;
     guint64 packets;
     guint64 quiet_us;
@@ -92,12 +96,24 @@ gboolean slice_mover_start(SliceMover *mover, const SliceEntry *entry,
                            guint64 *ret_term, GError **error);
 
 /**
+ * slice_mover_hold(), slice_mover_release() - begin several moves with one trip to the disk
+ *
+ * Nothing is sent for moves that are begun in between before release has written them all.  Where that
+ * fails they end at once, undone, with the store's error.
+ */
+void slice_mover_hold(SliceMover *mover);
+void slice_mover_release(SliceMover *mover);
+
+/**
  * slice_mover_cancel() - undo, where that is still possible
+ * @id: the slice
+ * @term: of the move
  *
  * Return: FALSE with SLICE_ERROR_NOT_FOUND for no such move, SLICE_ERROR_BUSY
  * where it is past the point of no return or being undone already.
  */
-gboolean slice_mover_cancel(SliceMover *mover, guint64 term, GError **error);
+gboolean slice_mover_cancel(SliceMover *mover, const char *id, guint64 term,
+                            GError **error);
 
 /**
  * slice_mover_recover() - end a move that an earlier incarnation began
@@ -107,6 +123,23 @@ gboolean slice_mover_cancel(SliceMover *mover, guint64 term, GError **error);
  * the decision on disk and the engines say.
  */
 void slice_mover_recover(SliceMover *mover, const SliceMoveRecord *record);
+
+/**
+ * slice_mover_adopt() - end a move that an engine made by itself
+ * @entry: at the VM that survived, in a state of that move; copied
+ * @source, @target: of the move; one of them is @entry's VM
+ *
+ * As slice_mover_recover(): the intention is written first, then the abort at a living source, or the
+ * takeover from a dead one.
+ *
+ * Return: FALSE with SLICE_ERROR_BUSY where the slice is moved by us,
+ * SLICE_ERROR_REFUSED where its term was never leased to @source, else the store's error.
+ */
+gboolean slice_mover_adopt(SliceMover *mover, const SliceEntry *entry,
+                           const char *source, const char *target, GError **error);
+
+/* Return: NULL-terminated: names of the fault points of a move, see util/fault.h. */
+const char *const *slice_move_fault_points(void);
 
 gboolean slice_mover_is_moving(SliceMover *mover, const char *id);
 guint slice_mover_count(SliceMover *mover);

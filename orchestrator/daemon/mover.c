@@ -7,13 +7,15 @@
  * Below: move.c.  Above: job.c, orchestrator.c.
  */
 #include "move-private.h"
+#include "util/fault.h"
+#include "why.h"
 
 /* ---- what engines and domains tell ---- */
 
 static void step_at_source(Move *move, const SliceStepEvent *event)
 {
     g_autoptr(GError) why = NULL;
-    const char *reason = event->why ? event->why : "no reason given";
+    const char *reason = slice_why_text(event->why);
 
     if (g_str_equal(event->step, "quiesced")) {
         move->quiesced_us = event->time_us;
@@ -29,7 +31,8 @@ static void step_at_source(Move *move, const SliceStepEvent *event)
                           "VM %s gave up: %s", move->source, reason);
         slice_move_give_up(move, why);
     } else if (g_str_equal(event->step, "resumed")) {
-        why = g_error_new(SLICE_ERROR, g_str_equal(reason, "deadline")
+        why = g_error_new(SLICE_ERROR, !g_strcmp0(event->why, "deadline") ||
+                                       !g_strcmp0(event->why, "references")
                                            ? SLICE_ERROR_BUSY
                                            : SLICE_ERROR_REFUSED,
                           "VM %s took it back: %s", move->source, reason);
@@ -52,7 +55,8 @@ static void step_at_target(Move *move, const SliceStepEvent *event)
     } else if (g_str_equal(event->step, "discarded")) {
         why = g_error_new(SLICE_ERROR, SLICE_ERROR_REFUSED,
                           "VM %s refused it: %s", move->target,
-                          event->why ? event->why : "no reason given");
+                          slice_why_text(event->why));
+        slice_move_refused_by(move, move->target);
         slice_move_give_up(move, why);
     }
 }
@@ -263,18 +267,17 @@ static gboolean may_begin(SliceMover *mover, const SliceEntry *entry,
     if (g_hash_table_contains(mover->moves, entry->id) ||
         entry->state != SLICE_STATE_OWNER) {
         g_set_error(error, SLICE_ERROR, SLICE_ERROR_BUSY,
-                    "slice %s is moving already", entry->id);
+                    "it is moving already");
         return FALSE;
     }
     if (g_str_equal(entry->vm, target)) {
         g_set_error(error, SLICE_ERROR, SLICE_ERROR_REFUSED,
-                    "slice %s is on VM %s already", entry->id, target);
+                    "it is on VM %s already", target);
         return FALSE;
     }
     if (g_str_equal(entry->movability, "pinned")) {
         g_set_error(error, SLICE_ERROR, SLICE_ERROR_REFUSED,
-                    "slice %s is pinned to VM %s: %s", entry->id, entry->vm,
-                    entry->why ? entry->why : "no reason given");
+                    "pinned: %s", slice_why_text(entry->why));
         return FALSE;
     }
     for (gsize i = 0; i < G_N_ELEMENTS(vms); i++) {
@@ -313,7 +316,8 @@ gboolean slice_mover_start(SliceMover *mover, const SliceEntry *entry,
                     "this incarnation's terms are used up: restart sliced");
         return FALSE;
     }
-    if (!slice_store_move_begin(mover->store, &record, error)) {
+    if (slice_fault_at("move.begin", error) ||
+        !slice_store_move_begin(mover->store, &record, error)) {
         return FALSE;
     }
     move = move_new(mover, slice_entry_copy(entry), entry->vm, target,
@@ -325,37 +329,62 @@ gboolean slice_mover_start(SliceMover *mover, const SliceEntry *entry,
     if (ret_term) {
         *ret_term = move->term;
     }
-    slice_move_begin_step(move);
+    if (mover->held) {
+        g_ptr_array_add(mover->held, slice_move_ref(move));
+    } else {
+        slice_move_begin_step(move);
+    }
     return TRUE;
 }
 
-gboolean slice_mover_cancel(SliceMover *mover, guint64 term, GError **error)
+void slice_mover_hold(SliceMover *mover)
 {
-    GHashTableIter iter;
-    gpointer value;
+    g_autoptr(GError) error = NULL;
 
-    g_hash_table_iter_init(&iter, mover->moves);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        Move *move = value;
-        g_autoptr(GError) why = NULL;
-
-        if (move->term != term) {
-            continue;
-        }
-        if (move->phase != FORWARD) {
-            g_set_error(error, SLICE_ERROR, SLICE_ERROR_BUSY,
-                        "the move of slice %s cannot be cancelled any more",
-                        move->entry->id);
-            return FALSE;
-        }
-        why = g_error_new_literal(SLICE_ERROR, SLICE_ERROR_FAILED,
-                                  "it was cancelled");
-        slice_move_give_up(move, why);
-        return TRUE;
+    /* Without a transaction each move is written by itself: slower, as safe. */
+    if (!slice_store_begin(mover->store, &error)) {
+        g_warning("%s", error->message);
+        return;
     }
-    g_set_error(error, SLICE_ERROR, SLICE_ERROR_NOT_FOUND,
-                "no move has the term %" G_GUINT64_FORMAT, term);
-    return FALSE;
+    mover->held = g_ptr_array_new_with_free_func((GDestroyNotify)slice_move_unref);
+}
+
+void slice_mover_release(SliceMover *mover)
+{
+    g_autoptr(GPtrArray) held = g_steal_pointer(&mover->held);
+    g_autoptr(GError) error = NULL;
+    gboolean written = held && slice_store_commit(mover->store, &error);
+
+    for (guint i = 0; held && i < held->len; i++) {
+        Move *move = g_ptr_array_index(held, i);
+
+        if (written && move->mover) {
+            slice_move_begin_step(move);
+        } else if (move->mover) {
+            slice_move_drop(move, error);
+        }
+    }
+}
+
+gboolean slice_mover_cancel(SliceMover *mover, const char *id, guint64 term,
+                            GError **error)
+{
+    Move *move = g_hash_table_lookup(mover->moves, id);
+    g_autoptr(GError) why = NULL;
+
+    if (!move || move->term != term) {
+        g_set_error(error, SLICE_ERROR, SLICE_ERROR_NOT_FOUND,
+                    "slice %s does not move under the term %" G_GUINT64_FORMAT, id, term);
+        return FALSE;
+    }
+    if (move->phase != FORWARD) {
+        g_set_error(error, SLICE_ERROR, SLICE_ERROR_BUSY,
+                    "the move of slice %s cannot be cancelled any more", id);
+        return FALSE;
+    }
+    why = g_error_new_literal(SLICE_ERROR, SLICE_ERROR_FAILED, "it was cancelled");
+    slice_move_give_up(move, why);
+    return TRUE;
 }
 
 void slice_mover_recover(SliceMover *mover, const SliceMoveRecord *record)
@@ -372,7 +401,7 @@ void slice_mover_recover(SliceMover *mover, const SliceMoveRecord *record)
     move->aborted = record->decision == SLICE_DECISION_ABORT;
     move->source_lost = !source;
     move->target_lost = !mover->ops->engine(record->target, mover->data);
-    slice_move_remember_text(move, SLICE_ERROR_FAILED, "sliced was restarted");
+    slice_move_remember_text(move, SLICE_ERROR_FAILED, "it was interrupted");
     if (record->decision == SLICE_DECISION_TAKEOVER ||
         (!source && !move->aborted)) {
         slice_move_enter(move, TAKEOVER, "fence");
@@ -381,6 +410,36 @@ void slice_mover_recover(SliceMover *mover, const SliceMoveRecord *record)
         slice_move_enter(move, UNDO, "undo unplug");
         slice_move_undo_next(move);
     }
+}
+
+gboolean slice_mover_adopt(SliceMover *mover, const SliceEntry *entry,
+                           const char *source, const char *target, GError **error)
+{
+    g_autofree char *leased_to = slice_store_lease_of(mover->store, entry->term);
+    g_autofree char *flows = flows_to_text(entry->flows);
+    SliceMoveRecord record = { .term = entry->term, .slice = entry->id,
+                               .source = (char *)source, .target = (char *)target,
+                               .flows = flows };
+
+    if (g_hash_table_contains(mover->moves, entry->id)) {
+        g_set_error(error, SLICE_ERROR, SLICE_ERROR_BUSY, "slice %s is moved by us",
+                    entry->id);
+        return FALSE;
+    }
+    if (g_strcmp0(leased_to, source)) {
+        g_set_error(error, SLICE_ERROR, SLICE_ERROR_REFUSED,
+                    "slice %s moves under term %" G_GUINT64_FORMAT
+                    ", which VM %s was never given: nothing is decided about it",
+                    entry->id, entry->term, source);
+        return FALSE;
+    }
+    if (!slice_store_move_begin(mover->store, &record, error)) {
+        return FALSE;
+    }
+    g_message("resolving the move of slice %s from %s to %s that VM %s began",
+              entry->id, source, target, source);
+    slice_mover_recover(mover, &record);
+    return TRUE;
 }
 
 gboolean slice_mover_is_moving(SliceMover *mover, const char *id)

@@ -40,10 +40,14 @@ void slice_network_start(SliceNetwork *network);
  * slice_network_set_vm() - a VM runs
  * @port: name of its service NIC's port on the bridge; from now on the VM can
  *	say there only what the cluster may say
- * @spread: new connections may come to it
+ * @spread: it has a share of the clients
+ * @open: and takes their new connections; one that does not keeps those it has, also
+ *	those that nobody told us of
+ * @weight: its share of the spread against others', at least 1
  */
 void slice_network_set_vm(SliceNetwork *network, const char *vm,
-                          const char *port, gboolean spread);
+                          const char *port, gboolean spread, gboolean open,
+                          guint weight);
 
 /* It died: its exact rules go, its clients are spread over the others. */
 void slice_network_lose_vm(SliceNetwork *network, const char *vm);
@@ -61,6 +65,33 @@ void slice_network_route(SliceNetwork *network, const char *slice,
                          GArray *flows, const char *vm, SliceFlowDone done,
                          gpointer data);
 
+/**
+ * slice_network_correct() - a slice is at a VM, whatever a move of ours was to make of it
+ * @all: also for connections without an exact rule, which the spread may lead elsewhere
+ *
+ * Its connections lead there from now on; those that do already cost nothing.
+ */
+void slice_network_correct(SliceNetwork *network, const char *slice, GArray *flows,
+                           const char *vm, gboolean all);
+
+/**
+ * slice_network_appeared() - connections of a slice were told for the first time
+ *
+ * Where the switch may have learned a rule for them, which would end, they get one that lasts.
+ */
+void slice_network_appeared(SliceNetwork *network, const char *slice, GArray *flows,
+                            const char *vm);
+
+/**
+ * slice_network_steer() - all sessions of a client are at a VM
+ * @client: address
+ * @vm: (nullable): they are not, or there are none
+ *
+ * Its new connections are led there, if one of its sessions is where the spread would not
+ * have put it, and the VM takes new connections; otherwise they follow the spread.
+ */
+void slice_network_steer(SliceNetwork *network, const char *client, const char *vm);
+
 /* Connections that ended: their exact rules go. */
 void slice_network_forget(SliceNetwork *network, GArray *flows);
 
@@ -71,7 +102,12 @@ gboolean slice_network_is_connected(SliceNetwork *network);
 guint slice_network_slot(SliceNetwork *network, const char *vm);
 /* 0: it has no port on the bridge. */
 guint slice_network_port(SliceNetwork *network, const char *vm);
+/* Does it take new clients? */
 gboolean slice_network_in_spread(SliceNetwork *network, const char *vm);
+/* How many bundles have been sent to the switch. */
+guint slice_network_bundles(SliceNetwork *network);
+/* Clients whose new connections are led somewhere. */
+guint slice_network_steered(SliceNetwork *network);
 guint slice_network_exact_rules(SliceNetwork *network);
 
 #endif

@@ -9,34 +9,20 @@
  * Death.  The end of an engine's monitor is taken for its VM's death at once: its clients are spread over
  * the others, its moves are resolved.  libvirt's event comes later and changes nothing.
  */
-#include "orchestrator.h"
+#include "orchestrator-private.h"
 
 #include <string.h>
 
 #include "util/error.h"
 
 #define START_MS 5000
-
-struct SliceOrchestrator {
-    const SliceConfig *config;
-    const SliceOrchestratorHandlers *handlers;
-    gpointer data;
-    SliceStore *store;
-    SliceRegistry *registry;
-    SliceNetwork *network;
-    SliceMover *mover;
-    SliceJobs *jobs;
-    SliceDomains *domains;
-    GHashTable *vms;
-    gboolean listed;
-    gboolean started;
-    guint start_timer;
-};
+/* Our own moves use up terms: what engines have been given is renewed so long after the last of them. */
+#define LEASE_AGAIN_MS 5000
 
 /* ---- events ---- */
 
-static void tell_vm(SliceOrchestrator *self, const char *vm, const char *step,
-                    const char *why)
+void slice_orchestrator_tell_vm(SliceOrchestrator *self, const char *vm,
+                                const char *step, const char *why)
 {
     SliceEvent event = { .time_us = g_get_real_time(), .kind = "vm", .vm = vm,
                          .step = step, .why = why };
@@ -56,6 +42,32 @@ static void tell_slice(SliceOrchestrator *self, const SliceEntry *entry,
 }
 
 /* ---- start ---- */
+
+static gboolean steer_clients(gpointer data)
+{
+    SliceOrchestrator *self = data;
+    g_autoptr(GHashTable) clients = slice_registry_take_clients(self->registry);
+    GHashTableIter iter;
+    gpointer client;
+
+    self->steering = 0;
+    if (clients) {
+        g_hash_table_iter_init(&iter, clients);
+        while (g_hash_table_iter_next(&iter, &client, NULL)) {
+            slice_network_steer(self->network, client,
+                                slice_registry_client_home(self->registry, client));
+        }
+    }
+    return G_SOURCE_REMOVE;
+}
+
+/* New connections of the clients concerned are led to where all their sessions are, if they are. */
+static void registry_changed(SliceOrchestrator *self)
+{
+    if (self->started && !self->steering) {
+        self->steering = g_idle_add_full(G_PRIORITY_DEFAULT, steer_clients, self, NULL);
+    }
+}
 
 static void recover_moves(SliceOrchestrator *self)
 {
@@ -78,10 +90,19 @@ static void recover_moves(SliceOrchestrator *self)
     }
 }
 
+/* Moves of earlier incarnations have been resolved: what was to follow them follows. */
+static void resume_if_settled(SliceOrchestrator *self)
+{
+    if (self->started && !self->resumed && !slice_mover_count(self->mover)) {
+        self->resumed = TRUE;
+        slice_jobs_resume(self->jobs);
+    }
+}
+
 /* Who was restored before we knew all: asked again, and confirmed then. */
 static void confirm_all(SliceOrchestrator *self)
 {
-    g_autoptr(GPtrArray) list = slice_registry_list(self->registry, NULL, NULL);
+    g_autoptr(GPtrArray) list = slice_registry_list(self->registry, NULL);
 
     for (guint i = 0; i < list->len; i++) {
         const SliceEntry *entry = g_ptr_array_index(list, i);
@@ -102,9 +123,12 @@ static void start(SliceOrchestrator *self)
     g_clear_handle_id(&self->start_timer, g_source_remove);
     slice_network_start(self->network);
     recover_moves(self);
+    slice_adopt_all(self);
     confirm_all(self);
     slice_network_trim(self->network);
     g_message("started: %u slices", slice_registry_count(self->registry, NULL));
+    registry_changed(self);
+    resume_if_settled(self);
 }
 
 static gboolean start_anyway(gpointer data)
@@ -178,13 +202,57 @@ static void confirm_restored(SliceOrchestrator *self, SliceEngine *engine,
 }
 
 /* Its port is a VM's as soon as it runs; new clients come once its guest can take them. */
-static void place(SliceOrchestrator *self, SliceVm *vm)
+void slice_orchestrator_place(SliceOrchestrator *self, SliceVm *vm)
 {
-    if (vm->port) {
-        slice_network_set_vm(self->network, vm->name, vm->port,
-                             slice_engine_is_synced(vm->engine) &&
-                             slice_engine_info(vm->engine)->guest_ready);
+    gboolean ready = vm->engine && slice_engine_is_synced(vm->engine) &&
+                     slice_engine_info(vm->engine)->guest_ready;
+
+    if (vm->running && vm->port) {
+        slice_network_set_vm(self->network, vm->name, vm->port, ready,
+                             ready && !slice_orchestrator_is_cordoned(self, vm->name),
+                             vm->weight);
     }
+}
+
+/* Return: (transfer container) (element-type SliceEngine) */
+static GPtrArray *connected_engines(SliceOrchestrator *self)
+{
+    g_autoptr(GPtrArray) vms = slice_orchestrator_vms(self);
+    GPtrArray *engines = g_ptr_array_new();
+
+    for (guint i = 0; i < vms->len; i++) {
+        SliceEngine *engine = slice_orchestrator_engine(
+            self, ((SliceVm *)g_ptr_array_index(vms, i))->name);
+
+        if (engine) {
+            g_ptr_array_add(engines, engine);
+        }
+    }
+    return engines;
+}
+
+static void tell_peers(SliceOrchestrator *self)
+{
+    g_autoptr(GPtrArray) engines = connected_engines(self);
+
+    slice_lease_tell_peers(slice_store_incarnation(self->store), engines);
+}
+
+static void engine_lease_low(SliceEngine *engine, gpointer data)
+{
+    slice_lease_give(((SliceOrchestrator *)data)->store, engine);
+}
+
+static gboolean lease_again(gpointer data)
+{
+    SliceOrchestrator *self = data;
+    g_autoptr(GPtrArray) engines = connected_engines(self);
+
+    self->lease_timer = 0;
+    for (guint i = 0; i < engines->len; i++) {
+        slice_lease_give(self->store, g_ptr_array_index(engines, i));
+    }
+    return G_SOURCE_REMOVE;
 }
 
 static void engine_synced(SliceEngine *engine, GPtrArray *entries, gpointer data)
@@ -196,9 +264,15 @@ static void engine_synced(SliceEngine *engine, GPtrArray *entries, gpointer data
     g_autoptr(GArray) closed = new_flows();
 
     slice_registry_replace(self->registry, name, entries, closed);
+    registry_changed(self);
     forget_flows(self, closed);
-    place(self, vm);
-    tell_vm(self, name, info->guest_ready ? "ready" : "connected", NULL);
+    slice_orchestrator_place(self, vm);
+    slice_orchestrator_tell_vm(self, name, info->guest_ready ? "ready" : "connected", NULL);
+    if (!vm->greeted) {
+        vm->greeted = TRUE;
+        slice_lease_give(self->store, engine);
+        tell_peers(self);
+    }
     slice_mover_take_synced(self->mover, name);
     if (self->started) {
         confirm_restored(self, engine, entries);
@@ -211,15 +285,22 @@ static void vm_lost(SliceOrchestrator *self, const char *name, const char *why)
     g_autoptr(GArray) closed = new_flows();
 
     slice_network_lose_vm(self->network, name);
-    tell_vm(self, name, "lost", why);
+    slice_orchestrator_tell_vm(self, name, "lost", why);
     slice_mover_take_lost(self->mover, name);
+    slice_adopt_lost(self, name);
     slice_registry_drop_vm(self->registry, name, closed);
+    registry_changed(self);
     forget_flows(self, closed);
+    tell_peers(self);
 }
 
 static void engine_lost(SliceEngine *engine, const char *why, gpointer data)
 {
-    vm_lost(data, slice_engine_vm(engine), why);
+    SliceOrchestrator *self = data;
+    SliceVm *vm = g_hash_table_lookup(self->vms, slice_engine_vm(engine));
+
+    vm->greeted = FALSE;
+    vm_lost(self, vm->name, why);
 }
 
 static void engine_step(SliceEngine *engine, const SliceStepEvent *step,
@@ -232,7 +313,9 @@ static void engine_step(SliceEngine *engine, const SliceStepEvent *step,
                          .step = step->step, .why = step->why,
                          .bytes = step->bytes, .packets = step->packets };
 
-    slice_registry_step(self->registry, vm, step->id, step->term, step->step);
+    slice_registry_step(self->registry, vm, step->id, step->term, step->step, step->peer);
+    registry_changed(self);
+    slice_adopt_step(self, vm, step);
     slice_mover_take_step(self->mover, vm, step);
     self->handlers->event(&event, self->data);
 }
@@ -252,6 +335,11 @@ static void engine_changed(SliceEngine *engine, const SliceEntry *entry,
     } else {
         slice_registry_update(self->registry, slice_entry_copy(entry), closed);
     }
+    registry_changed(self);
+    if (self->started && !ended && entry->state == SLICE_STATE_OWNER &&
+        !slice_mover_is_moving(self->mover, entry->id)) {
+        slice_network_appeared(self->network, entry->id, entry->flows, entry->vm);
+    }
     forget_flows(self, closed);
     tell_slice(self, entry, what);
 }
@@ -261,6 +349,7 @@ static const SliceEngineHandlers engine_handlers = {
     .lost = engine_lost,
     .step = engine_step,
     .changed = engine_changed,
+    .lease_low = engine_lease_low,
 };
 
 /* ---- domains ---- */
@@ -294,7 +383,7 @@ static void vm_start(SliceOrchestrator *self, SliceVm *vm,
     slice_engine_set_stream(vm->engine, stream);
     g_clear_pointer(&stream, json_node_unref);
     slice_engine_start(vm->engine);
-    tell_vm(self, vm->name, "started", NULL);
+    slice_orchestrator_tell_vm(self, vm->name, "started", NULL);
 }
 
 static void vm_stop(SliceOrchestrator *self, SliceVm *vm)
@@ -306,13 +395,14 @@ static void vm_stop(SliceOrchestrator *self, SliceVm *vm)
     }
     was_connected = slice_engine_is_synced(vm->engine);
     vm->running = FALSE;
+    vm->greeted = FALSE;
     slice_engine_stop(vm->engine);
     if (was_connected) {
         vm_lost(self, vm->name, "its domain stopped");
     }
     g_clear_pointer(&vm->engine, slice_engine_free);
     slice_network_remove_vm(self->network, vm->name);
-    tell_vm(self, vm->name, "stopped", NULL);
+    slice_orchestrator_tell_vm(self, vm->name, "stopped", NULL);
     start_if_all_told(self);
 }
 
@@ -330,6 +420,7 @@ static void domain_changed(const SliceDomain *domain, gpointer data)
     vm->uri = g_strdup(domain->uri);
     g_free(vm->port);
     vm->port = g_strdup(domain->port);
+    vm->weight = domain->weight;
     if (!domain->running) {
         vm_stop(self, vm);
         return;
@@ -337,7 +428,7 @@ static void domain_changed(const SliceDomain *domain, gpointer data)
     if (!vm->running) {
         vm_start(self, vm, domain);
     }
-    place(self, vm);
+    slice_orchestrator_place(self, vm);
 }
 
 static void domain_removed(const char *name, gpointer data)
@@ -368,13 +459,17 @@ static const SliceDomainsHandlers domain_handlers = {
 
 /* ---- what mover, jobs and network ask ---- */
 
-static SliceEngine *mover_engine(const char *name, gpointer data)
+SliceEngine *slice_orchestrator_engine(SliceOrchestrator *self, const char *name)
 {
-    SliceOrchestrator *self = data;
     SliceVm *vm = g_hash_table_lookup(self->vms, name);
 
     return vm && vm->engine && slice_engine_is_synced(vm->engine) ? vm->engine
                                                                   : NULL;
+}
+
+static SliceEngine *mover_engine(const char *name, gpointer data)
+{
+    return slice_orchestrator_engine(data, name);
 }
 
 static void mover_route(const char *slice, GArray *flows, const char *vm,
@@ -400,10 +495,26 @@ static void mover_fence(const char *vm, SliceDone done, gpointer done_data,
     done(error, done_data);
 }
 
+/* Where it is in the end, the engines say: what was routed for another end is mended. */
+static void mover_ended(const char *slice, gpointer data)
+{
+    SliceOrchestrator *self = data;
+    const SliceEntry *entry = slice_registry_find(self->registry, slice, NULL);
+
+    if (entry && entry->state == SLICE_STATE_OWNER) {
+        slice_network_correct(self->network, slice, entry->flows, entry->vm, FALSE);
+    }
+    if (!self->lease_timer) {
+        self->lease_timer = g_timeout_add(LEASE_AGAIN_MS, lease_again, self);
+    }
+    resume_if_settled(self);
+}
+
 static const SliceMoverOps mover_ops = {
     .engine = mover_engine,
     .route = mover_route,
     .fence = mover_fence,
+    .ended = mover_ended,
 };
 
 static const SliceEntry *job_entry(const char *id, gpointer data)
@@ -423,6 +534,7 @@ static void job_changed(const SliceJob *job, const SliceJobItem *item,
 
 static const SliceJobsOps job_ops = {
     .entry = job_entry,
+    .plan = slice_orchestrator_plan_for,
     .changed = job_changed,
 };
 
@@ -430,7 +542,7 @@ static void known_connections(SliceNetwork *network, SliceNetworkPin pin,
                               gpointer data)
 {
     SliceOrchestrator *self = data;
-    g_autoptr(GPtrArray) list = slice_registry_list(self->registry, NULL, NULL);
+    g_autoptr(GPtrArray) list = slice_registry_list(self->registry, NULL);
 
     for (guint i = 0; i < list->len; i++) {
         const SliceEntry *entry = g_ptr_array_index(list, i);
@@ -452,9 +564,11 @@ SliceOrchestrator *slice_orchestrator_new(const SliceConfig *config,
                                           gpointer data, GError **error)
 {
     SliceStore *store = slice_store_open(config->store, error);
+    GHashTable *cordoned = store ? slice_store_cordons(store, error) : NULL;
     SliceOrchestrator *self;
 
-    if (!store) {
+    if (!cordoned) {
+        slice_store_close(store);
         return NULL;
     }
     self = g_new0(SliceOrchestrator, 1);
@@ -462,13 +576,14 @@ SliceOrchestrator *slice_orchestrator_new(const SliceConfig *config,
     self->handlers = handlers;
     self->data = data;
     self->store = store;
+    self->cordoned = cordoned;
     self->registry = slice_registry_new();
     self->vms = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, vm_free);
     self->network = slice_network_new(config->bridge, config->openflow,
                                       config->address, config->mac, store,
                                       known_connections, self);
     self->mover = slice_mover_new(store, &mover_ops, self);
-    self->jobs = slice_jobs_new(self->mover, &job_ops, self);
+    self->jobs = slice_jobs_new(self->mover, store, &job_ops, self);
     self->start_timer = g_timeout_add(START_MS, start_anyway, self);
     for (guint i = 0; i < config->vms->len; i++) {
         domain_changed(g_ptr_array_index(config->vms, i), self);
@@ -488,12 +603,15 @@ void slice_orchestrator_free(SliceOrchestrator *self)
         return;
     }
     g_clear_handle_id(&self->start_timer, g_source_remove);
+    g_clear_handle_id(&self->steering, g_source_remove);
+    g_clear_handle_id(&self->lease_timer, g_source_remove);
     slice_domains_free(self->domains);
     slice_mover_free(self->mover);
     slice_jobs_free(self->jobs);
     g_hash_table_unref(self->vms);
     slice_network_free(self->network);
     slice_registry_free(self->registry);
+    g_hash_table_unref(self->cordoned);
     slice_store_close(self->store);
     g_free(self);
 }
@@ -559,35 +677,4 @@ const SliceVm *slice_orchestrator_vm(SliceOrchestrator *self, const char *name,
                     "no VM is called '%s'", name);
     }
     return vm;
-}
-
-const SliceJob *slice_orchestrator_move(SliceOrchestrator *self,
-                                        const char *const *patterns,
-                                        const char *target, guint deadline_ms,
-                                        GError **error)
-{
-    g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
-
-    if (!slice_orchestrator_vm(self, target, error)) {
-        return NULL;
-    }
-    for (guint i = 0; patterns[i]; i++) {
-        const SliceEntry *entry =
-            slice_registry_find(self->registry, patterns[i], error);
-
-        if (!entry) {
-            return NULL;
-        }
-        if (!g_ptr_array_find_with_equal_func(ids, entry->id, g_str_equal, NULL)) {
-            g_ptr_array_add(ids, g_strdup(entry->id));
-        }
-    }
-    if (!ids->len) {
-        g_set_error(error, SLICE_ERROR, SLICE_ERROR_INVALID,
-                    "no slice is named that should be moved");
-        return NULL;
-    }
-    g_ptr_array_add(ids, NULL);
-    return slice_jobs_move(self->jobs, (const char *const *)ids->pdata, target,
-                           deadline_ms);
 }

@@ -17,6 +17,7 @@
 /**
  * SliceVm: a VM, read-only for others
  * @port: (nullable)
+ * @weight: its share of clients and slices against others'
  * @engine: (nullable): while its domain does not run
  */
 typedef struct {
@@ -24,13 +25,15 @@ typedef struct {
     char *uri;
     gboolean running;
     char *port;
+    guint weight;
     SliceEngine *engine;
+    gboolean greeted; /* its peers and terms have been told it, since it is connected */
 } SliceVm;
 
 /**
  * SliceEvent: something happened
  * @kind: 'move' (a step at an engine), 'slice' (appeared, changed, ended), 'vm'
- *	(started, stopped, connected, lost, ready)
+ *	(started, stopped, connected, lost, ready, cordoned, uncordoned)
  * @slice, @step, @why: (nullable)
  * @time_us: since the epoch
  */
@@ -77,14 +80,40 @@ const SliceVm *slice_orchestrator_vm(SliceOrchestrator *orchestrator,
                                      const char *name, GError **error);
 
 /**
- * slice_orchestrator_move() - begin to move slices to a VM
- * @patterns: see slice_registry_find(); two for one slice count once
+ * slice_orchestrator_plan() - what an order amounts to now; nothing is changed
  *
- * Return: the job; NULL with SLICE_ERROR_NOT_FOUND, SLICE_ERROR_INVALID.
+ * Return: as slice_plan_make(); also NULL with SLICE_ERROR_NOT_FOUND where no slice matches an order that
+ * is no drain.
  */
-const SliceJob *slice_orchestrator_move(SliceOrchestrator *orchestrator,
-                                        const char *const *patterns,
-                                        const char *target, guint deadline_ms,
-                                        GError **error);
+GPtrArray *slice_orchestrator_plan(SliceOrchestrator *orchestrator,
+                                   const SliceOrder *order, GError **error);
+
+/* Could it move now?  See slice_plan_verdict(). */
+gboolean slice_orchestrator_verdict(SliceOrchestrator *orchestrator,
+                                    const SliceEntry *entry, GError **error);
+
+/**
+ * slice_orchestrator_start_job() - begin with what an order amounts to
+ * @deadline_ms: for each slice, to become quiet and then to be plugged
+ * @job_deadline_ms: of a drain; 0: none
+ *
+ * A drain cordons its VM first.
+ *
+ * Return: the job; NULL as slice_orchestrator_plan(), with SLICE_ERROR_BUSY where the VM is being drained
+ * already, or with the store's error.
+ */
+const SliceJob *slice_orchestrator_start_job(SliceOrchestrator *orchestrator,
+                                             const SliceOrder *order, guint deadline_ms,
+                                             guint job_deadline_ms, GError **error);
+
+gboolean slice_orchestrator_is_cordoned(SliceOrchestrator *orchestrator, const char *vm);
+/**
+ * slice_orchestrator_set_cordon() - from now on (also after a restart) it takes no new sessions, or does
+ *
+ * Return: FALSE with SLICE_ERROR_NOT_FOUND, SLICE_ERROR_BUSY while it is being drained, or the
+ * store's error.
+ */
+gboolean slice_orchestrator_set_cordon(SliceOrchestrator *orchestrator, const char *vm,
+                                       gboolean cordoned, GError **error);
 
 #endif

@@ -13,12 +13,12 @@
 #include <gio/gunixsocketaddress.h>
 #include <string.h>
 
+#include "qmp-line.h"
 #include "util/error.h"
 
 /* QEMU creates its socket within some ms of starting. */
 #define RETRY_MS 50
-/* A table of 100,000 slices fits; a longer line is not QEMU talking. */
-#define LINE_BYTES_MAX (64u << 20)
+#define READ_BYTES 65536
 #define GREETING_MS 10000
 
 typedef enum { STOPPED, WAITING, CONNECTING, GREETING, READY } State;
@@ -27,7 +27,7 @@ typedef struct {
     gatomicrefcount refs;
     SliceQmp *qmp; /* NULL once it is not the current link */
     GSocketConnection *connection;
-    GDataInputStream *input;
+    SliceQmpBytes input;
     GCancellable *cancel;
     GString *queued; /* to be written after what is being written */
     GString *writing;
@@ -55,7 +55,7 @@ struct SliceQmp {
     guint64 last_id;
 };
 
-static void read_line(Link *link);
+static void read_more(Link *link);
 static void connection_ended(SliceQmp *qmp, const char *why);
 
 static Link *link_ref(Link *link)
@@ -67,7 +67,7 @@ static Link *link_ref(Link *link)
 static void link_unref(Link *link)
 {
     if (g_atomic_ref_count_dec(&link->refs)) {
-        g_clear_object(&link->input);
+        slice_qmp_bytes_clear(&link->input);
         g_clear_object(&link->connection);
         g_object_unref(link->cancel);
         g_string_free(link->queued, TRUE);
@@ -252,89 +252,83 @@ static void capabilities_done(JsonNode *result, const GError *error,
     qmp->handlers->connected(qmp->data);
 }
 
-static void take_answer(SliceQmp *qmp, JsonObject *object)
+static void take_answer(SliceQmp *qmp, const SliceQmpMessage *message)
 {
-    guint64 id = json_object_get_int_member_with_default(object, "id", 0);
-    Call *call = g_hash_table_lookup(qmp->calls, &id);
-    JsonObject *told = NULL;
-    JsonNode *node = json_object_get_member(object, "error");
+    Call *call = g_hash_table_lookup(qmp->calls, &message->id);
     g_autoptr(GError) error = NULL;
-    const char *class = "", *words = "";
 
     if (!call) {
         return; /* its time had passed */
     }
-    if (json_object_has_member(object, "return")) {
-        answer(call, json_object_get_member(object, "return"), NULL);
+    if (message->kind == SLICE_QMP_RETURN) {
+        answer(call, message->result, NULL);
         return;
     }
-    if (node && JSON_NODE_HOLDS_OBJECT(node)) {
-        told = json_node_get_object(node);
-        class = json_object_get_string_member_with_default(told, "class", "");
-        words = json_object_get_string_member_with_default(told, "desc", "");
-    }
     error = g_error_new(SLICE_ERROR,
-                        g_str_equal(class, "CommandNotFound")
+                        g_str_equal(message->class, "CommandNotFound")
                             ? SLICE_ERROR_NOT_FOUND : SLICE_ERROR_FAILED,
-                        "VM %s refused %s: %s", qmp->name, call->command, words);
+                        "VM %s refused %s: %s", qmp->name, call->command, message->words);
     answer(call, NULL, error);
 }
 
-static void take_object(SliceQmp *qmp, JsonObject *object)
+static void take_message(SliceQmp *qmp, const SliceQmpMessage *message)
 {
-    JsonNode *node;
-    const char *name;
-
-    if (json_object_has_member(object, "QMP") && qmp->state == GREETING) {
-        send_call(qmp, call_new(qmp, "qmp_capabilities", capabilities_done, qmp),
-                  NULL);
-        return;
-    }
-    name = json_object_get_string_member_with_default(object, "event", NULL);
-    if (name) {
-        node = json_object_get_member(object, "data");
-        qmp->handlers->event(name, node && JSON_NODE_HOLDS_OBJECT(node)
-                                       ? json_node_get_object(node) : NULL,
-                             qmp->data);
-        return;
-    }
-    if (json_object_has_member(object, "id")) {
-        take_answer(qmp, object);
+    switch (message->kind) {
+    case SLICE_QMP_GREETING:
+        if (qmp->state == GREETING) {
+            send_call(qmp, call_new(qmp, "qmp_capabilities", capabilities_done, qmp), NULL);
+        }
+        break;
+    case SLICE_QMP_EVENT:
+        /* Before we are ready nobody has asked for them. */
+        if (qmp->state == READY) {
+            qmp->handlers->event(message->name, message->data, qmp->data);
+        }
+        break;
+    case SLICE_QMP_RETURN:
+    case SLICE_QMP_ERROR:
+        take_answer(qmp, message);
+        break;
+    case SLICE_QMP_OTHER:
+        break;
     }
 }
 
-/* Return: FALSE with the reason where the line is no JSON object. */
-static gboolean take_line(SliceQmp *qmp, const char *line, const char **ret_why)
+/* Return: FALSE with the reason where a line is not QMP. */
+static gboolean take_lines(Link *link, const char **ret_why)
 {
-    g_autoptr(JsonParser) parser = json_parser_new_immutable();
-    JsonNode *root;
+    char *line;
 
-    if (!json_parser_load_from_data(parser, line, -1, NULL)) {
-        *ret_why = "it does not speak JSON";
-        return FALSE;
+    while (link->qmp && (line = slice_qmp_bytes_next(&link->input))) {
+        SliceQmpMessage message;
+        gboolean good = slice_qmp_message_parse(&message, line, ret_why);
+
+        g_free(line);
+        if (!good) {
+            return FALSE;
+        }
+        take_message(link->qmp, &message);
+        slice_qmp_message_clear(&message);
     }
-    root = json_parser_get_root(parser);
-    if (!root || !JSON_NODE_HOLDS_OBJECT(root)) {
-        *ret_why = "it does not speak QMP";
-        return FALSE;
-    }
-    take_object(qmp, json_node_get_object(root));
     return TRUE;
 }
 
-static void line_read(GObject *source, GAsyncResult *result, gpointer data)
+static void bytes_read(GObject *source, GAsyncResult *result, gpointer data)
 {
     Link *link = data;
     g_autoptr(GError) error = NULL;
-    gsize bytes = 0;
-    g_autofree char *line = g_data_input_stream_read_line_finish(
-        G_DATA_INPUT_STREAM(source), result, &bytes, &error);
+    g_autoptr(GBytes) bytes =
+        g_input_stream_read_bytes_finish(G_INPUT_STREAM(source), result, &error);
     const char *why = error ? error->message : "the connection ended";
 
-    if (link->qmp && line && bytes <= LINE_BYTES_MAX &&
-        take_line(link->qmp, line, &why)) {
-        if (link->qmp) { /* still, after the callbacks */
-            read_line(link);
+    if (link->qmp && bytes && g_bytes_get_size(bytes)) {
+        if (!slice_qmp_bytes_put(&link->input, g_bytes_get_data(bytes, NULL),
+                                 g_bytes_get_size(bytes))) {
+            connection_ended(link->qmp, "it speaks without end");
+        } else if (!take_lines(link, &why)) {
+            connection_ended(link->qmp, why);
+        } else if (link->qmp) { /* still, after the callbacks */
+            read_more(link);
         }
     } else if (link->qmp) {
         connection_ended(link->qmp, why);
@@ -342,11 +336,11 @@ static void line_read(GObject *source, GAsyncResult *result, gpointer data)
     link_unref(link);
 }
 
-static void read_line(Link *link)
+static void read_more(Link *link)
 {
-    g_data_input_stream_read_line_async(link->input, G_PRIORITY_DEFAULT,
-                                        link->cancel, line_read,
-                                        link_ref(link));
+    g_input_stream_read_bytes_async(
+        g_io_stream_get_input_stream(G_IO_STREAM(link->connection)), READ_BYTES,
+        G_PRIORITY_DEFAULT, link->cancel, bytes_read, link_ref(link));
 }
 
 static gboolean no_greeting(gpointer data)
@@ -368,13 +362,9 @@ static void connected(GObject *source, GAsyncResult *result, gpointer data)
         connection_ended(qmp, "nobody listens");
     } else {
         link->connection = connection;
-        link->input = g_data_input_stream_new(
-            g_io_stream_get_input_stream(G_IO_STREAM(connection)));
-        g_data_input_stream_set_newline_type(link->input,
-                                             G_DATA_STREAM_NEWLINE_TYPE_LF);
         qmp->state = GREETING;
         set_timer(qmp, GREETING_MS, no_greeting);
-        read_line(link);
+        read_more(link);
     }
     link_unref(link);
 }
@@ -390,6 +380,7 @@ static gboolean try_connect(gpointer data)
     g_atomic_ref_count_init(&link->refs);
     link->qmp = qmp;
     link->cancel = g_cancellable_new();
+    slice_qmp_bytes_init(&link->input);
     link->queued = g_string_new(NULL);
     link->writing = g_string_new(NULL);
     qmp->link = link;

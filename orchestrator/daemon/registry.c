@@ -2,7 +2,12 @@
 /*
  * registry.c - the view of all slices, as their engines tell it
  *
- * slices:  id -> array of entries, at most one for each VM, rarely more than two.
+ * slices:   id -> Slice: entries, at most one for each VM, rarely more than two; and what
+ *           of it is counted in the indices
+ * vms:      name -> Vm: slices whose home it is, slices that it tells
+ * clients:  address -> Client: how many slices at which home
+ *
+ * Whoever changes a slice's entries calls account() after it.
  */
 #include "registry.h"
 
@@ -11,8 +16,30 @@
 #include "util/error.h"
 #include "util/id.h"
 
+typedef struct {
+    char *name;
+    GHashTable *homes; /* Slice */
+    GHashTable *told;  /* Slice */
+} Vm;
+
+typedef struct {
+    char *address;
+    guint slices;
+    GHashTable *homes; /* Vm -> how many of them */
+} Client;
+
+typedef struct {
+    char *id;
+    GPtrArray *places;  /* SliceEntry */
+    Vm *home;           /* as it is counted; NULL: nowhere */
+    GPtrArray *clients; /* Client, as it is counted */
+} Slice;
+
 struct SliceRegistry {
     GHashTable *slices;
+    GHashTable *vms;
+    GHashTable *clients;
+    GHashTable *changed; /* addresses */
 };
 
 static const char *const state_names[] = {
@@ -48,6 +75,7 @@ SliceEntry *slice_entry_new(const char *id, const char *vm)
     entry->label = g_strdup("");
     entry->top_layer = g_strdup("");
     entry->flows = g_array_new(FALSE, FALSE, sizeof(SliceTuple));
+    entry->counts = g_array_new(FALSE, FALSE, sizeof(SliceCount));
     return entry;
 }
 
@@ -64,6 +92,7 @@ SliceEntry *slice_entry_copy(const SliceEntry *entry)
     copy->label = g_strdup(entry->label);
     copy->top_layer = g_strdup(entry->top_layer);
     copy->flows = g_array_copy(entry->flows);
+    copy->counts = g_array_copy(entry->counts);
     return copy;
 }
 
@@ -80,6 +109,7 @@ void slice_entry_free(SliceEntry *entry)
     g_free(entry->label);
     g_free(entry->top_layer);
     g_array_unref(entry->flows);
+    g_array_unref(entry->counts);
     g_free(entry);
 }
 
@@ -94,12 +124,45 @@ gboolean slice_entry_has_flow(const SliceEntry *entry, const SliceTuple *flow)
     return FALSE;
 }
 
+/* ---- indices ---- */
+
+static void vm_free(gpointer value)
+{
+    Vm *vm = value;
+
+    g_free(vm->name);
+    g_hash_table_unref(vm->homes);
+    g_hash_table_unref(vm->told);
+    g_free(vm);
+}
+
+static void client_free(gpointer value)
+{
+    Client *client = value;
+
+    g_free(client->address);
+    g_hash_table_unref(client->homes);
+    g_free(client);
+}
+
+static void slice_free(gpointer value)
+{
+    Slice *slice = value;
+
+    g_free(slice->id);
+    g_ptr_array_unref(slice->places);
+    g_ptr_array_unref(slice->clients);
+    g_free(slice);
+}
+
 SliceRegistry *slice_registry_new(void)
 {
     SliceRegistry *registry = g_new0(SliceRegistry, 1);
 
-    registry->slices = g_hash_table_new_full(
-        g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
+    registry->slices = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, slice_free);
+    registry->vms = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, vm_free);
+    registry->clients = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, client_free);
+    registry->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     return registry;
 }
 
@@ -107,28 +170,169 @@ void slice_registry_free(SliceRegistry *registry)
 {
     if (registry) {
         g_hash_table_unref(registry->slices);
+        g_hash_table_unref(registry->vms);
+        g_hash_table_unref(registry->clients);
+        g_hash_table_unref(registry->changed);
         g_free(registry);
     }
 }
 
-static GPtrArray *places_of(SliceRegistry *registry, const char *id)
+static Vm *vm_of(SliceRegistry *registry, const char *name)
 {
-    GPtrArray *places = g_hash_table_lookup(registry->slices, id);
+    Vm *vm = g_hash_table_lookup(registry->vms, name);
 
-    if (!places) {
-        places = g_ptr_array_new_with_free_func((GDestroyNotify)slice_entry_free);
-        g_hash_table_insert(registry->slices, g_strdup(id), places);
+    if (!vm) {
+        vm = g_new0(Vm, 1);
+        vm->name = g_strdup(name);
+        vm->homes = g_hash_table_new(NULL, NULL);
+        vm->told = g_hash_table_new(NULL, NULL);
+        g_hash_table_insert(registry->vms, vm->name, vm);
     }
-    return places;
+    return vm;
 }
 
-static SliceEntry *entry_at(SliceRegistry *registry, const char *vm,
-                            const char *id)
+static Client *client_of(SliceRegistry *registry, const char *address)
 {
-    GPtrArray *places = g_hash_table_lookup(registry->slices, id);
+    Client *client = g_hash_table_lookup(registry->clients, address);
 
-    for (guint i = 0; places && i < places->len; i++) {
-        SliceEntry *entry = g_ptr_array_index(places, i);
+    if (!client) {
+        client = g_new0(Client, 1);
+        client->address = g_strdup(address);
+        client->homes = g_hash_table_new(NULL, NULL);
+        g_hash_table_insert(registry->clients, client->address, client);
+    }
+    return client;
+}
+
+/* How much a state says that the slice is here: the owner first, a restored one after it. */
+static guint nearness(const SliceEntry *entry)
+{
+    static const guint of[] = {
+        [SLICE_STATE_OWNER] = 12,   [SLICE_STATE_MOVING] = 10,
+        [SLICE_STATE_SENT] = 8,     [SLICE_STATE_PLUGGED] = 6,
+        [SLICE_STATE_RESERVED] = 4, [SLICE_STATE_GONE] = 2,
+        [SLICE_STATE_DEAD] = 0,
+    };
+
+    return of[entry->state] + !entry->fenced;
+}
+
+static SliceEntry *nearest(const Slice *slice)
+{
+    SliceEntry *best = NULL;
+
+    for (guint i = 0; i < slice->places->len; i++) {
+        SliceEntry *entry = g_ptr_array_index(slice->places, i);
+
+        if (!best || nearness(entry) > nearness(best) ||
+            (nearness(entry) == nearness(best) && entry->term > best->term)) {
+            best = entry;
+        }
+    }
+    return best;
+}
+
+/* @by: 1 or -1: the slice is, or is not any more, at this home and of these clients. */
+static void count(SliceRegistry *registry, Slice *slice, int by)
+{
+    if (slice->home && by > 0) {
+        g_hash_table_add(slice->home->homes, slice);
+    } else if (slice->home) {
+        g_hash_table_remove(slice->home->homes, slice);
+    }
+    for (guint i = 0; i < slice->clients->len; i++) {
+        Client *client = g_ptr_array_index(slice->clients, i);
+        guint there = GPOINTER_TO_UINT(g_hash_table_lookup(client->homes, slice->home));
+
+        client->slices += by;
+        there += by;
+        if (there) {
+            g_hash_table_insert(client->homes, slice->home, GUINT_TO_POINTER(there));
+        } else {
+            g_hash_table_remove(client->homes, slice->home);
+        }
+        g_hash_table_add(registry->changed, g_strdup(client->address));
+    }
+}
+
+static void drop_unused(SliceRegistry *registry, GPtrArray *clients)
+{
+    for (guint i = 0; i < clients->len; i++) {
+        Client *client = g_ptr_array_index(clients, i);
+
+        if (!client->slices) {
+            g_hash_table_remove(registry->clients, client->address);
+        }
+    }
+}
+
+static GPtrArray *clients_of(SliceRegistry *registry, const SliceEntry *entry)
+{
+    GPtrArray *clients = g_ptr_array_new();
+
+    for (guint i = 0; i < entry->flows->len; i++) {
+        Client *client = client_of(registry,
+            g_array_index(entry->flows, SliceTuple, i).remote);
+
+        if (!g_ptr_array_find(clients, client, NULL)) {
+            g_ptr_array_add(clients, client);
+        }
+    }
+    return clients;
+}
+
+static gboolean same_clients(GPtrArray *a, GPtrArray *b)
+{
+    return a->len == b->len &&
+           (!a->len || !memcmp(a->pdata, b->pdata, a->len * sizeof(gpointer)));
+}
+
+/* The slice's entries have changed: the indices follow, and one that nobody tells is dropped. */
+static void account(SliceRegistry *registry, Slice *slice)
+{
+    const SliceEntry *entry = nearest(slice);
+    Vm *home = entry ? vm_of(registry, entry->vm) : NULL;
+    GPtrArray *clients = entry ? clients_of(registry, entry) : g_ptr_array_new();
+    GPtrArray *before = slice->clients;
+
+    if (entry && !clients->len) { /* without a connection: still of whom it was */
+        g_ptr_array_extend(clients, before, NULL, NULL);
+    }
+    if (home == slice->home && same_clients(clients, before)) {
+        g_ptr_array_unref(clients);
+    } else {
+        count(registry, slice, -1);
+        slice->home = home;
+        slice->clients = clients;
+        count(registry, slice, 1);
+        drop_unused(registry, before);
+        g_ptr_array_unref(before);
+    }
+    if (!entry) {
+        g_hash_table_remove(registry->slices, slice->id);
+    }
+}
+
+/* ---- entries ---- */
+
+static Slice *slice_of(SliceRegistry *registry, const char *id)
+{
+    Slice *slice = g_hash_table_lookup(registry->slices, id);
+
+    if (!slice) {
+        slice = g_new0(Slice, 1);
+        slice->id = g_strdup(id);
+        slice->places = g_ptr_array_new_with_free_func((GDestroyNotify)slice_entry_free);
+        slice->clients = g_ptr_array_new();
+        g_hash_table_insert(registry->slices, slice->id, slice);
+    }
+    return slice;
+}
+
+static SliceEntry *entry_in(const Slice *slice, const char *vm)
+{
+    for (guint i = 0; slice && i < slice->places->len; i++) {
+        SliceEntry *entry = g_ptr_array_index(slice->places, i);
 
         if (g_str_equal(entry->vm, vm)) {
             return entry;
@@ -140,21 +344,24 @@ static SliceEntry *entry_at(SliceRegistry *registry, const char *vm,
 const SliceEntry *slice_registry_peek(SliceRegistry *registry, const char *vm,
                                       const char *id)
 {
-    return entry_at(registry, vm, id);
+    return entry_in(g_hash_table_lookup(registry->slices, id), vm);
+}
+
+static void add_place(SliceRegistry *registry, Slice *slice, SliceEntry *entry)
+{
+    g_ptr_array_add(slice->places, entry);
+    g_hash_table_add(vm_of(registry, entry->vm)->told, slice);
 }
 
 /* Appends the flows of @old that no entry of the slice has any more. */
-static void append_closed(SliceRegistry *registry, const char *id,
-                          GArray *old, GArray *ret_closed)
+static void append_closed(const Slice *slice, GArray *old, GArray *ret_closed)
 {
-    GPtrArray *places = g_hash_table_lookup(registry->slices, id);
-
     for (guint i = 0; i < old->len; i++) {
         const SliceTuple *flow = &g_array_index(old, SliceTuple, i);
         gboolean known = FALSE;
 
-        for (guint k = 0; places && k < places->len && !known; k++) {
-            known = slice_entry_has_flow(g_ptr_array_index(places, k), flow);
+        for (guint k = 0; k < slice->places->len && !known; k++) {
+            known = slice_entry_has_flow(g_ptr_array_index(slice->places, k), flow);
         }
         if (!known) {
             g_array_append_vals(ret_closed, flow, 1);
@@ -165,48 +372,45 @@ static void append_closed(SliceRegistry *registry, const char *id,
 static void remove_entry(SliceRegistry *registry, const char *vm,
                          const char *id, GArray *ret_closed)
 {
-    SliceEntry *entry = entry_at(registry, vm, id);
+    Slice *slice = g_hash_table_lookup(registry->slices, id);
+    SliceEntry *entry = entry_in(slice, vm);
     g_autoptr(GArray) flows = NULL;
-    g_autofree char *key = NULL;
-    GPtrArray *places;
 
     if (!entry) {
         return;
     }
-    key = g_strdup(id);
     flows = g_array_ref(entry->flows);
-    places = g_hash_table_lookup(registry->slices, key);
-    g_ptr_array_remove(places, entry);
-    if (places->len == 0) {
-        g_hash_table_remove(registry->slices, key);
-    }
+    g_hash_table_remove(vm_of(registry, vm)->told, slice);
+    g_ptr_array_remove(slice->places, entry);
     if (ret_closed) {
-        append_closed(registry, key, flows, ret_closed);
+        append_closed(slice, flows, ret_closed);
     }
+    account(registry, slice);
 }
 
 void slice_registry_update(SliceRegistry *registry, SliceEntry *entry,
                            GArray *ret_closed)
 {
-    SliceEntry *old = entry_at(registry, entry->vm, entry->id);
     g_autoptr(GArray) flows = NULL;
-    g_autofree char *id = g_strdup(entry->id);
-    GPtrArray *places;
+    Slice *slice;
+    SliceEntry *old;
 
     if (entry->state == SLICE_STATE_GONE || entry->state == SLICE_STATE_DEAD) {
-        remove_entry(registry, entry->vm, id, ret_closed);
+        remove_entry(registry, entry->vm, entry->id, ret_closed);
         slice_entry_free(entry);
         return;
     }
-    places = places_of(registry, id);
+    slice = slice_of(registry, entry->id);
+    old = entry_in(slice, entry->vm);
     if (old) {
         flows = g_array_ref(old->flows);
-        g_ptr_array_remove(places, old);
+        g_ptr_array_remove(slice->places, old);
     }
-    g_ptr_array_add(places, entry);
+    add_place(registry, slice, entry);
     if (flows) {
-        append_closed(registry, id, flows, ret_closed);
+        append_closed(slice, flows, ret_closed);
     }
+    account(registry, slice);
 }
 
 void slice_registry_end(SliceRegistry *registry, const char *vm,
@@ -215,17 +419,16 @@ void slice_registry_end(SliceRegistry *registry, const char *vm,
     remove_entry(registry, vm, id, ret_closed);
 }
 
+/* Return: ids of the slices that @vm tells, copied. */
 static GPtrArray *ids_at(SliceRegistry *registry, const char *vm)
 {
     GPtrArray *ids = g_ptr_array_new_with_free_func(g_free);
     GHashTableIter iter;
-    gpointer id;
+    gpointer slice;
 
-    g_hash_table_iter_init(&iter, registry->slices);
-    while (g_hash_table_iter_next(&iter, &id, NULL)) {
-        if (entry_at(registry, vm, id)) {
-            g_ptr_array_add(ids, g_strdup(id));
-        }
+    g_hash_table_iter_init(&iter, vm_of(registry, vm)->told);
+    while (g_hash_table_iter_next(&iter, &slice, NULL)) {
+        g_ptr_array_add(ids, g_strdup(((Slice *)slice)->id));
     }
     return ids;
 }
@@ -272,30 +475,36 @@ static gboolean state_after(const char *step, SliceState *ret_state)
 }
 
 void slice_registry_step(SliceRegistry *registry, const char *vm,
-                         const char *id, guint64 term, const char *step)
+                         const char *id, guint64 term, const char *step,
+                         const char *peer)
 {
-    SliceEntry *entry = entry_at(registry, vm, id);
-    GPtrArray *places = g_hash_table_lookup(registry->slices, id);
+    Slice *slice = g_hash_table_lookup(registry->slices, id);
+    SliceEntry *entry = entry_in(slice, vm);
     SliceState state;
 
-    if (!state_after(step, &state)) {
+    if (!slice || !state_after(step, &state)) {
         return;
     }
     if (state == SLICE_STATE_GONE) {
         remove_entry(registry, vm, id, NULL);
         return;
     }
-    if (!entry && places) {
-        entry = slice_entry_copy(g_ptr_array_index(places, 0));
+    if (!entry) {
+        entry = slice_entry_copy(nearest(slice));
         g_free(entry->vm);
         entry->vm = g_strdup(vm);
         entry->held_packets = 0;
-        g_ptr_array_add(places, entry);
+        add_place(registry, slice, entry);
     }
-    if (entry && term >= entry->term) {
+    if (term >= entry->term) {
         entry->state = state;
         entry->term = term;
+        if (peer) {
+            g_free(entry->peer);
+            entry->peer = g_strdup(peer);
+        }
     }
+    account(registry, slice);
 }
 
 void slice_registry_drop_vm(SliceRegistry *registry, const char *vm,
@@ -308,76 +517,47 @@ void slice_registry_drop_vm(SliceRegistry *registry, const char *vm,
     }
 }
 
-/* How much a state says that the slice is here: the owner first, a restored one after it. */
-static guint nearness(const SliceEntry *entry)
+/* ---- questions ---- */
+
+/* Return: (nullable): the only slice that a person can mean; its id may be known whole. */
+static const Slice *find_by_pattern(SliceRegistry *registry, const char *pattern,
+                                    GError **error)
 {
-    static const guint of[] = {
-        [SLICE_STATE_OWNER] = 12,   [SLICE_STATE_MOVING] = 10,
-        [SLICE_STATE_SENT] = 8,     [SLICE_STATE_PLUGGED] = 6,
-        [SLICE_STATE_RESERVED] = 4, [SLICE_STATE_GONE] = 2,
-        [SLICE_STATE_DEAD] = 0,
-    };
-
-    return of[entry->state] + !entry->fenced;
-}
-
-static const SliceEntry *nearest(GPtrArray *places)
-{
-    const SliceEntry *best = g_ptr_array_index(places, 0);
-
-    for (guint i = 1; i < places->len; i++) {
-        const SliceEntry *entry = g_ptr_array_index(places, i);
-        guint near = nearness(entry), best_near = nearness(best);
-
-        if (near > best_near || (near == best_near && entry->term > best->term)) {
-            best = entry;
-        }
-    }
-    return best;
-}
-
-const SliceEntry *slice_registry_find(SliceRegistry *registry,
-                                      const char *pattern, GError **error)
-{
-    GPtrArray *found = g_hash_table_lookup(registry->slices, pattern);
-    g_autofree char *first = NULL;
+    const Slice *found = g_hash_table_lookup(registry->slices, pattern);
     GHashTableIter iter;
-    gpointer id, places;
+    gpointer value;
 
     if (found) {
-        return nearest(found);
+        return found;
     }
     g_hash_table_iter_init(&iter, registry->slices);
-    while (g_hash_table_iter_next(&iter, &id, &places)) {
-        if (!slice_id_matches(id, pattern)) {
+    while (!slice_id_is_valid(pattern) && g_hash_table_iter_next(&iter, NULL, &value)) {
+        const Slice *slice = value;
+
+        if (!slice_id_matches(slice->id, pattern)) {
             continue;
         }
         if (found) {
             g_set_error(error, SLICE_ERROR, SLICE_ERROR_INVALID,
                         "'%s' names several slices, among them %s and %s",
-                        pattern, first, (char *)id);
+                        pattern, found->id, slice->id);
             return NULL;
         }
-        found = places;
-        first = g_strdup(id);
+        found = slice;
     }
     if (!found) {
         g_set_error(error, SLICE_ERROR, SLICE_ERROR_NOT_FOUND,
                     "no slice is called '%s'", pattern);
-        return NULL;
     }
-    return nearest(found);
+    return found;
 }
 
-static gboolean has_client(const SliceEntry *entry, const char *client)
+const SliceEntry *slice_registry_find(SliceRegistry *registry,
+                                      const char *pattern, GError **error)
 {
-    for (guint i = 0; i < entry->flows->len; i++) {
-        if (g_str_equal(g_array_index(entry->flows, SliceTuple, i).remote,
-                        client)) {
-            return TRUE;
-        }
-    }
-    return FALSE;
+    const Slice *slice = find_by_pattern(registry, pattern, error);
+
+    return slice ? nearest(slice) : NULL;
 }
 
 static int by_id(gconstpointer a, gconstpointer b)
@@ -387,21 +567,30 @@ static int by_id(gconstpointer a, gconstpointer b)
     return strcmp((*one)->id, (*two)->id);
 }
 
-GPtrArray *slice_registry_list(SliceRegistry *registry, const char *vm,
-                               const char *client)
+GPtrArray *slice_registry_list(SliceRegistry *registry, const char *vm)
 {
     GPtrArray *list = g_ptr_array_new();
     GHashTableIter iter;
-    gpointer places;
+    gpointer slice;
 
-    g_hash_table_iter_init(&iter, registry->slices);
-    while (g_hash_table_iter_next(&iter, NULL, &places)) {
-        const SliceEntry *entry = nearest(places);
+    /* Keys or values: both tables have the Slice as value, a set has it as both. */
+    g_hash_table_iter_init(&iter, vm ? vm_of(registry, vm)->homes : registry->slices);
+    while (g_hash_table_iter_next(&iter, NULL, &slice)) {
+        g_ptr_array_add(list, nearest(slice));
+    }
+    g_ptr_array_sort(list, by_id);
+    return list;
+}
 
-        if ((!vm || g_str_equal(entry->vm, vm)) &&
-            (!client || has_client(entry, client))) {
-            g_ptr_array_add(list, (gpointer)entry);
-        }
+GPtrArray *slice_registry_told(SliceRegistry *registry, const char *vm)
+{
+    GPtrArray *list = g_ptr_array_new();
+    GHashTableIter iter;
+    gpointer slice;
+
+    g_hash_table_iter_init(&iter, vm_of(registry, vm)->told);
+    while (g_hash_table_iter_next(&iter, &slice, NULL)) {
+        g_ptr_array_add(list, entry_in(slice, vm));
     }
     g_ptr_array_sort(list, by_id);
     return list;
@@ -409,7 +598,30 @@ GPtrArray *slice_registry_list(SliceRegistry *registry, const char *vm,
 
 guint slice_registry_count(SliceRegistry *registry, const char *vm)
 {
-    g_autoptr(GPtrArray) list = slice_registry_list(registry, vm, NULL);
+    return g_hash_table_size(vm ? vm_of(registry, vm)->homes : registry->slices);
+}
 
-    return list->len;
+const char *slice_registry_client_home(SliceRegistry *registry, const char *address)
+{
+    Client *client = g_hash_table_lookup(registry->clients, address);
+    GHashTableIter iter;
+    gpointer vm;
+
+    if (!client || g_hash_table_size(client->homes) != 1) {
+        return NULL;
+    }
+    g_hash_table_iter_init(&iter, client->homes);
+    g_hash_table_iter_next(&iter, &vm, NULL);
+    return ((Vm *)vm)->name;
+}
+
+GHashTable *slice_registry_take_clients(SliceRegistry *registry)
+{
+    GHashTable *changed = registry->changed;
+
+    if (!g_hash_table_size(changed)) {
+        return NULL;
+    }
+    registry->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    return changed;
 }

@@ -6,6 +6,9 @@
  * and at its target.  Pure: no I/O, no clock, no globals.  It is a view, eventually
  * consistent; nothing durable lives here and the engines overrule it at any time.
  *
+ * A slice's home is the VM that has it.  Indexed by id, by VM, and by the address
+ * of its client: what a move asks costs the same with ten slices and with a million.
+ *
  * Above: orchestrator.c, move.c, bus.c.
  */
 #ifndef SLICE_DAEMON_REGISTRY_H
@@ -28,10 +31,18 @@ const char *slice_state_name(SliceState state);
 /* Return: FALSE for a name that is no state; @ret_state untouched then. */
 gboolean slice_state_from_name(const char *name, SliceState *ret_state);
 
+/* How many of a slice's capsules have this rank. */
+typedef struct {
+    guint16 rank;
+    guint16 n;
+} SliceCount;
+
 /**
  * SliceEntry: one slice as one VM's engine tells it
  * @flows: (element-type SliceTuple)
- * @peer, @why: (nullable)
+ * @counts: (element-type SliceCount)
+ * @peer: (nullable): the VM that it goes to or comes from
+ * @why: (nullable)
  * @fenced: out of a restored VM, held until it is confirmed
  */
 typedef struct {
@@ -49,6 +60,7 @@ typedef struct {
     guint64 held_packets;
     gboolean fenced;
     GArray *flows;
+    GArray *counts;
 } SliceEntry;
 
 SliceEntry *slice_entry_new(const char *id, const char *vm);
@@ -91,11 +103,13 @@ void slice_registry_replace(SliceRegistry *registry, const char *vm,
 /**
  * slice_registry_step() - a move reached a step at @vm
  * @step: name of qapi's SliceStep; an unknown one changes nothing
+ * @peer: (nullable): the other VM of the move
  *
  * Where @vm has not told the slice yet, what another VM tells of it is taken over.
  */
 void slice_registry_step(SliceRegistry *registry, const char *vm,
-                         const char *id, guint64 term, const char *step);
+                         const char *id, guint64 term, const char *step,
+                         const char *peer);
 
 /* @vm died: its entries go, their flows are closed. */
 void slice_registry_drop_vm(SliceRegistry *registry, const char *vm,
@@ -117,15 +131,35 @@ const SliceEntry *slice_registry_find(SliceRegistry *registry,
                                       const char *pattern, GError **error);
 
 /**
- * slice_registry_list() - one entry for each slice, at the VM that has it
- * @vm: (nullable): only slices of this VM
- * @client: (nullable): only slices with a connection from this address
+ * slice_registry_list() - one entry for each slice, at its home
+ * @vm: (nullable): only slices whose home it is
  *
  * Return: (transfer container) (element-type SliceEntry): by id; valid until the next change.
  */
-GPtrArray *slice_registry_list(SliceRegistry *registry, const char *vm,
-                               const char *client);
+GPtrArray *slice_registry_list(SliceRegistry *registry, const char *vm);
 
+/* Return: (transfer container) (element-type SliceEntry): all that @vm tells, home or not. */
+GPtrArray *slice_registry_told(SliceRegistry *registry, const char *vm);
+
+/* @vm: (nullable): slices whose home it is, or all. */
 guint slice_registry_count(SliceRegistry *registry, const char *vm);
+
+/**
+ * slice_registry_client_home() - where all slices of a client are
+ * @client: address
+ *
+ * A slice that has lost its last connection still belongs to the client that it was of.
+ *
+ * Return: (nullable) (transfer none): the VM; NULL where they are on several, or none is left.
+ */
+const char *slice_registry_client_home(SliceRegistry *registry,
+                                       const char *client);
+
+/**
+ * slice_registry_take_clients() - whose slices have changed since the last call
+ *
+ * Return: (nullable) (transfer full) (element-type utf8): set of addresses
+ */
+GHashTable *slice_registry_take_clients(SliceRegistry *registry);
 
 #endif

@@ -7,7 +7,15 @@
 #define COOKIE "0x51ce000000000000"
 #define COOKIE_MASK "0xffff000000000000"
 
-enum { GROUP_SPREAD = 1, GROUP_VMS, GROUP_OUTSIDE };
+enum { GROUP_SPREAD = 1, GROUP_VMS, GROUP_OUTSIDE, GROUP_FIRST, GROUP_OPEN };
+
+/*
+ * A learned rule lasts as long as somebody says something within 18 hours, the longest that OpenFlow can
+ * say, and for ten minutes after a FIN.  A flood of first segments leaves no more than so many.
+ */
+#define LEARNED_IDLE_S 65535
+#define LEARNED_FIN_S 600
+#define LEARNED_MAX 65535
 
 G_GNUC_PRINTF(2, 3)
 static void add(GPtrArray *lines, const char *format, ...)
@@ -31,6 +39,44 @@ static void rule(GPtrArray *lines, const char *format, ...)
     add(lines, "flow add cookie=" COOKIE ",%s", text);
 }
 
+static gboolean any_closed(GArray *vms)
+{
+    for (guint i = 0; i < vms->len; i++) {
+        const SliceRulesVm *vm = &g_array_index(vms, SliceRulesVm, i);
+
+        if (vm->spread && !vm->open) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* Groups for first segments: where a closed VM would be chosen, an open one is. */
+static void add_first_groups(GPtrArray *lines, GArray *vms)
+{
+    g_autoptr(GString) first = g_string_new(
+        "group add_or_mod group_id=4,type=select,selection_method=hash,fields(ip_src)");
+    g_autoptr(GString) open = g_string_new(
+        "group add_or_mod group_id=5,type=select,selection_method=hash,fields(ip_src)");
+
+    for (guint i = 0; i < vms->len; i++) {
+        const SliceRulesVm *vm = &g_array_index(vms, SliceRulesVm, i);
+
+        if (vm->spread && vm->open) {
+            g_string_append_printf(first, ",bucket=bucket_id:%u,weight:%u,actions=output:%u",
+                                   vm->slot, vm->weight, vm->port);
+            g_string_append_printf(open, ",bucket=bucket_id:%u,weight:%u,"
+                                   "actions=set_field:%u->reg0,resubmit(,4)",
+                                   vm->slot, vm->weight, vm->slot);
+        } else if (vm->spread) {
+            g_string_append_printf(first, ",bucket=bucket_id:%u,weight:%u,"
+                                   "actions=resubmit(,3)", vm->slot, vm->weight);
+        }
+    }
+    add(lines, "%s", open->str);
+    add(lines, "%s", first->str);
+}
+
 static void add_groups(GPtrArray *lines, GArray *vms, GArray *outside)
 {
     g_autoptr(GString) spread = g_string_new(
@@ -43,8 +89,8 @@ static void add_groups(GPtrArray *lines, GArray *vms, GArray *outside)
         const SliceRulesVm *vm = &g_array_index(vms, SliceRulesVm, i);
 
         if (vm->spread) {
-            g_string_append_printf(spread, ",bucket=bucket_id:%u,weight:100,"
-                                   "actions=output:%u", vm->slot, vm->port);
+            g_string_append_printf(spread, ",bucket=bucket_id:%u,weight:%u,"
+                                   "actions=output:%u", vm->slot, vm->weight, vm->port);
         }
         g_string_append_printf(all, ",bucket=bucket_id:%u,actions=output:%u",
                                vm->slot, vm->port);
@@ -58,6 +104,7 @@ static void add_groups(GPtrArray *lines, GArray *vms, GArray *outside)
     add(lines, "%s", spread->str);
     add(lines, "%s", all->str);
     add(lines, "%s", out->str);
+    add_first_groups(lines, vms);
 }
 
 /* What a VM may say: the cluster's address and MAC, but no announcement of them. */
@@ -87,16 +134,20 @@ static void add_arp_proxy(GPtrArray *lines, const char *address,
          "set_field:2->arp_op,in_port", address, mac, mac, address);
 }
 
+/* One of the open VMs, or of the closed ones where there is no other. */
 static guint echo_port(GArray *vms)
 {
+    guint port = 0;
+
     for (guint i = 0; i < vms->len; i++) {
         const SliceRulesVm *vm = &g_array_index(vms, SliceRulesVm, i);
 
-        if (vm->spread) {
+        if (vm->spread && vm->open) {
             return vm->port;
         }
+        port = vm->spread && !port ? vm->port : port;
     }
-    return 0;
+    return port;
 }
 
 /* What comes from outside for the cluster, and what does not concern it. */
@@ -122,6 +173,18 @@ static void add_outside(GPtrArray *lines, const char *address, const char *mac,
     rule(lines, "table=0,priority=0,actions=group:%u", GROUP_OUTSIDE);
 }
 
+/* The connection whose first segment this is goes to @vm, and so does what follows. */
+static void add_learner(GPtrArray *lines, const SliceRulesVm *vm)
+{
+    rule(lines, "table=4,priority=100,reg0=%u,tcp,actions=set_field:%u->reg1,"
+         "learn(table=1,priority=100,cookie=0x%" G_GINT64_MODIFIER "x,idle_timeout=%u,"
+         "fin_idle_timeout=%u,limit=%u,eth_type=0x800,nw_proto=6,NXM_OF_IP_SRC[],"
+         "NXM_OF_IP_DST[],NXM_OF_TCP_SRC[],NXM_OF_TCP_DST[],output:NXM_NX_REG1[0..15]),"
+         "output:%u", vm->slot, vm->port,
+         SLICE_RULES_COOKIE | SLICE_RULES_LEARNED | vm->slot, LEARNED_IDLE_S,
+         LEARNED_FIN_S, LEARNED_MAX, vm->port);
+}
+
 GPtrArray *slice_rules_base(const char *address, const char *mac, GArray *vms,
                             GArray *outside)
 {
@@ -129,33 +192,72 @@ GPtrArray *slice_rules_base(const char *address, const char *mac, GArray *vms,
 
     add_groups(lines, vms, outside);
     add(lines, "flow delete cookie=" COOKIE "/" COOKIE_MASK ",table=0");
-    add(lines, "flow delete cookie=" COOKIE "/" COOKIE_MASK ",table=2");
+    for (guint table = 2; table <= 4; table++) {
+        add(lines, "flow delete cookie=" COOKIE "/" COOKIE_MASK ",table=%u", table);
+    }
     add_outside(lines, address, mac, vms);
     rule(lines, "table=1,priority=0,actions=goto_table:2");
     rule(lines, "table=2,priority=100,reg0=0,actions=group:%u", GROUP_SPREAD);
+    if (any_closed(vms)) {
+        rule(lines, "table=2,priority=110,reg0=0,tcp,tcp_flags=+syn-ack,actions=group:%u",
+             GROUP_FIRST);
+        rule(lines, "table=3,priority=0,actions=group:%u", GROUP_OPEN);
+    }
     for (guint i = 0; i < vms->len; i++) {
         const SliceRulesVm *vm = &g_array_index(vms, SliceRulesVm, i);
 
         add_vm(lines, address, mac, vm->port);
         rule(lines, "table=2,priority=100,reg0=%u,actions=output:%u", vm->slot,
              vm->port);
+        if (vm->spread && vm->open) {
+            add_learner(lines, vm);
+        }
     }
     return lines;
 }
 
+static char *match(const SliceTuple *flow)
+{
+    return g_strdup_printf(slice_tuple_is_ipv6(flow)
+                               ? "tcp6,ipv6_src=%s,tp_src=%u,ipv6_dst=%s,tp_dst=%u"
+                               : "tcp,nw_src=%s,tp_src=%u,nw_dst=%s,tp_dst=%u",
+                           flow->remote, flow->remote_port, flow->local, flow->local_port);
+}
+
 char *slice_rules_exact(const SliceTuple *flow, guint slot)
 {
-    return g_strdup_printf(
-        "flow add cookie=0x%" G_GINT64_MODIFIER "x,table=1,priority=100,tcp,nw_src=%s,tp_src=%u,"
-        "nw_dst=%s,tp_dst=%u,actions=set_field:%u->reg0,goto_table:2",
-        SLICE_RULES_COOKIE | slot, flow->remote, flow->remote_port,
-        flow->local, flow->local_port, slot);
+    g_autofree char *which = match(flow);
+
+    return g_strdup_printf("flow add cookie=0x%" G_GINT64_MODIFIER "x,table=1,priority=100,%s,"
+                           "actions=set_field:%u->reg0,goto_table:2",
+                           SLICE_RULES_COOKIE | slot, which, slot);
 }
 
 char *slice_rules_no_exact(const SliceTuple *flow)
 {
-    return g_strdup_printf(
-        "flow delete_strict table=1,priority=100,tcp,nw_src=%s,tp_src=%u,"
-        "nw_dst=%s,tp_dst=%u", flow->remote, flow->remote_port, flow->local,
-        flow->local_port);
+    g_autofree char *which = match(flow);
+
+    return g_strdup_printf("flow delete_strict table=1,priority=100,%s", which);
+}
+
+char *slice_rules_client(const char *client, guint slot)
+{
+    return g_strdup_printf("flow add cookie=0x%" G_GINT64_MODIFIER "x,table=1,priority=50,tcp,"
+                           "tcp_flags=+syn-ack,nw_src=%s,actions=set_field:%u->reg0,"
+                           "goto_table:4", SLICE_RULES_COOKIE | SLICE_RULES_CLIENT | slot,
+                           client, slot);
+}
+
+char *slice_rules_no_client(const char *client)
+{
+    return g_strdup_printf("flow delete_strict table=1,priority=50,tcp,tcp_flags=+syn-ack,"
+                           "nw_src=%s", client);
+}
+
+char *slice_rules_none_of(guint64 kind, guint slot)
+{
+    return g_strdup_printf("flow delete cookie=0x%" G_GINT64_MODIFIER "x/0x%"
+                           G_GINT64_MODIFIER "x,table=1", SLICE_RULES_COOKIE | kind | slot,
+                           G_GUINT64_CONSTANT(0xffff000000000000) | SLICE_RULES_KINDS |
+                           (slot ? 0xffff : 0));
 }

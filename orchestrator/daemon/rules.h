@@ -5,13 +5,24 @@
  *   table 0   classify: ARP, ICMP, who may say what, what goes where
  *   table 1   one exact rule for each connection that is not where the
  *             spread would put it: loads its VM's slot into reg0
+ *             below them: first segments (SYN) of steered clients, to table 4
  *   table 2   slot -> port of the VM; slot 0: the spread (group 1)
+ *             while a VM is closed: first segments to group 4
+ *   table 3   first segments for a closed VM: group 5 chooses an open one
+ *   table 4   slot -> learn an exact rule for the connection, then the VM's port
  *
- *   group 1   select, by hash of the client's address: new connections
+ *   group 1   select, by hash of the client's address: all VMs of the spread
  *   group 2   all VM ports: ARP replies and ICMP errors for the cluster's address
  *   group 3   all other ports ("outside": clients, uplinks)
+ *   group 4   as group 1, but a closed VM's bucket leads to table 3
+ *   group 5   select: the open VMs
  *
- * A cookie's upper half marks our rules, the lower half of an exact rule's is the slot, so a
+ * A closed (cordoned) VM stays in group 1: what has a connection to it, slice or not, keeps it.  Only a
+ * connection's first segment is led elsewhere, and leaves a learned rule for
+ * those that follow: nothing has to be known beforehand, so nothing can come in between.  Learned rules end
+ * by themselves, unless the connection turns out to be a slice's and gets an exact rule.
+ *
+ * A cookie's upper 16 bits mark our rules, the next 16 tell the kind, the lowest 16 the slot, so a
  * restarted sliced reads back where each connection leads.  Removing a bucket of the select group
  * moves only the clients of that bucket (the hash is of the highest-random-weight kind),
  * adding one takes some of everybody's: network.c pins known connections before.
@@ -26,22 +37,30 @@
 #include "util/tuple.h"
 
 #define SLICE_RULES_COOKIE G_GUINT64_CONSTANT(0x51ce000000000000)
+/* Kinds of rules of table 1, in a cookie's bits 32 to 47; exact rules have 0. */
+#define SLICE_RULES_LEARNED G_GUINT64_CONSTANT(0x100000000)
+#define SLICE_RULES_CLIENT G_GUINT64_CONSTANT(0x200000000)
+#define SLICE_RULES_KINDS G_GUINT64_CONSTANT(0xffff00000000)
 #define SLICE_RULES_TABLE_EXACT 1
 
 /**
  * SliceRulesVm: a VM's place in the switch
  * @slot: 1 .. 65535
  * @port: OpenFlow number, never 0
- * @spread: takes new connections
+ * @spread: has a share of the clients' addresses
+ * @open: and takes new connections
+ * @weight: its share of the spread against others'
  */
 typedef struct {
     guint slot;
     guint port;
     gboolean spread;
+    gboolean open;
+    guint weight;
 } SliceRulesVm;
 
 /**
- * slice_rules_base() - tables 0 and 2 and the groups, replacing what is there
+ * slice_rules_base() - tables 0, 2 to 4 and the groups, replacing what is there
  * @address: of the cluster, IPv4 in dotted form
  * @mac: of the cluster
  * @vms: (element-type SliceRulesVm)
@@ -58,5 +77,12 @@ GPtrArray *slice_rules_base(const char *address, const char *mac, GArray *vms,
 char *slice_rules_exact(const SliceTuple *flow, guint slot);
 /* Return: (transfer full): line that leaves a connection to the spread. */
 char *slice_rules_no_exact(const SliceTuple *flow);
+
+/* Return: (transfer full): line that leads new connections of a client to an open VM. */
+char *slice_rules_client(const char *client, guint slot);
+/* Return: (transfer full): line that leaves them to the spread. */
+char *slice_rules_no_client(const char *client);
+/* Return: (transfer full): line that removes all rules of a kind, of @slot or (0) of all. */
+char *slice_rules_none_of(guint64 kind, guint slot);
 
 #endif

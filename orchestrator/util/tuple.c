@@ -9,17 +9,19 @@
 
 #include "error.h"
 
-static gboolean canonical(const char *text, char out[16], GError **error)
+/* Return: AF_INET or AF_INET6, or 0 with an error. */
+static int canonical(const char *text, char out[SLICE_ADDRESS_CHARS], GError **error)
 {
-    struct in_addr address;
+    struct in6_addr address;
+    int family = text && strchr(text, ':') ? AF_INET6 : AF_INET;
 
-    if (!text || inet_pton(AF_INET, text, &address) != 1) {
+    if (!text || inet_pton(family, text, &address) != 1) {
         g_set_error(error, SLICE_ERROR, SLICE_ERROR_INVALID,
-                    "'%s' is no IPv4 address", text ? text : "");
-        return FALSE;
+                    "'%s' is no IP address", text ? text : "");
+        return 0;
     }
-    inet_ntop(AF_INET, &address, out, 16);
-    return TRUE;
+    inet_ntop(family, &address, out, SLICE_ADDRESS_CHARS);
+    return family;
 }
 
 gboolean slice_tuple_set(SliceTuple *tuple, const char *protocol,
@@ -28,6 +30,7 @@ gboolean slice_tuple_set(SliceTuple *tuple, const char *protocol,
                          GError **error)
 {
     SliceTuple new = { 0 };
+    int family, other;
 
     if (g_strcmp0(protocol, "tcp")) {
         g_set_error(error, SLICE_ERROR, SLICE_ERROR_INVALID,
@@ -35,8 +38,14 @@ gboolean slice_tuple_set(SliceTuple *tuple, const char *protocol,
                     protocol ? protocol : "");
         return FALSE;
     }
-    if (!canonical(local, new.local, error) ||
-        !canonical(remote, new.remote, error)) {
+    family = canonical(local, new.local, error);
+    other = family ? canonical(remote, new.remote, error) : 0;
+    if (!family || !other) {
+        return FALSE;
+    }
+    if (family != other) {
+        g_set_error(error, SLICE_ERROR, SLICE_ERROR_INVALID,
+                    "%s and %s are not of one family", new.local, new.remote);
         return FALSE;
     }
     if (local_port < 1 || local_port > 65535 || remote_port < 1 ||
@@ -65,8 +74,23 @@ gboolean slice_tuple_equal(gconstpointer a, gconstpointer b)
     return !memcmp(a, b, sizeof(SliceTuple));
 }
 
+gboolean slice_tuple_is_ipv6(const SliceTuple *tuple)
+{
+    return strchr(tuple->local, ':') != NULL;
+}
+
+char *slice_tuple_end_to_text(const char *address, guint16 port)
+{
+    return g_strdup_printf(strchr(address, ':') ? "[%s]:%u" : "%s:%u", address,
+                           port);
+}
+
 char *slice_tuple_to_text(const SliceTuple *tuple)
 {
-    return g_strdup_printf("%s:%u > %s:%u", tuple->remote, tuple->remote_port,
-                           tuple->local, tuple->local_port);
+    g_autofree char *remote =
+        slice_tuple_end_to_text(tuple->remote, tuple->remote_port);
+    g_autofree char *local =
+        slice_tuple_end_to_text(tuple->local, tuple->local_port);
+
+    return g_strdup_printf("%s > %s", remote, local);
 }

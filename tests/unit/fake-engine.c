@@ -13,10 +13,19 @@ typedef struct {
     char *id;
     const char *state;
     guint64 term;
+    char *client;
+    char *label;
+    const char *movability, *why;
     GArray *ports;
-    gboolean whole; /* its image has arrived */
+    FakeEngine *peer; /* of its move; NULL: none */
+    gboolean whole;   /* its image has arrived */
     gboolean fenced;
 } Slice;
+
+/* Terms for moves of its own. */
+typedef struct {
+    guint64 next, end;
+} Lease;
 
 typedef struct {
     char *answer;
@@ -29,13 +38,16 @@ struct FakeEngine {
     GString *log;
     GSocketService *service;
     GPtrArray *connections;
-    FakeEngine *peer;
+    GPtrArray *joined;
     GHashTable *slices;
     GHashTable *answers;
     GHashTable *silent;
     GHashTable *deadly;
+    GHashTable *seen; /* commands */
     char *refusal;
     guint orchestrator;
+    Lease lease;
+    char *peers;
     gboolean ready;
     gboolean alive;
 };
@@ -45,6 +57,8 @@ static void slice_free(gpointer value)
     Slice *slice = value;
 
     g_free(slice->id);
+    g_free(slice->client);
+    g_free(slice->label);
     g_array_unref(slice->ports);
     g_free(slice);
 }
@@ -83,21 +97,28 @@ static char *slice_json(const Slice *slice)
 
     for (guint i = 0; i < slice->ports->len; i++) {
         g_string_append_printf(flows, "%s{\"protocol\": \"tcp\","
-            " \"local\": \"192.0.2.10\", \"local-port\": 80,"
-            " \"remote\": \"192.0.2.99\", \"remote-port\": %u}",
-            i ? ", " : "", g_array_index(slice->ports, guint, i));
+            " \"local\": \"%s\", \"local-port\": 80,"
+            " \"remote\": \"%s\", \"remote-port\": %u}",
+            i ? ", " : "", strchr(slice->client, ':') ? "2001:db8::10" : "192.0.2.10",
+            slice->client, g_array_index(slice->ports, guint, i));
     }
     return g_strdup_printf("{\"id\": \"%s\", \"state\": \"%s\", \"term\": %"
-        G_GUINT64_FORMAT ", \"movability\": \"movable\", \"label\": \"bob\","
+        G_GUINT64_FORMAT ", \"movability\": \"%s\", %s%s%s%s%s%s\"label\": \"%s\","
         " \"top-layer\": \"php\", \"capsules\": 4, \"memory\": 12288,"
+        " \"counts\": [{\"rank\": 10, \"count\": 2}, {\"rank\": 40, \"count\": 1}],"
         " \"held-packets\": 0, \"fenced\": %s, \"flows\": [%s]}",
-        slice->id, slice->state, slice->term, slice->fenced ? "true" : "false",
-        flows->str);
+        slice->id, slice->state, slice->term, slice->movability,
+        slice->why ? "\"why\": \"" : "", slice->why ? slice->why : "",
+        slice->why ? "\", " : "", slice->peer ? "\"peer\": \"" : "",
+        slice->peer ? slice->peer->name : "", slice->peer ? "\", " : "", slice->label,
+        slice->fenced ? "true" : "false", flows->str);
 }
 
 static void tell_step(FakeEngine *engine, const char *id, guint64 term,
                       const char *step, const char *why)
 {
+    const Slice *slice = g_hash_table_lookup(engine->slices, id);
+    const char *peer = slice && slice->peer ? slice->peer->name : NULL;
     g_autofree char *text = NULL;
 
     if (g_hash_table_contains(engine->deadly, step)) {
@@ -109,8 +130,9 @@ static void tell_step(FakeEngine *engine, const char *id, guint64 term,
     text = g_strdup_printf("{\"event\": \"SLICE_MOVE\", \"timestamp\": {},"
         " \"data\": {\"id\": \"%s\", \"term\": %" G_GUINT64_FORMAT ","
         " \"step\": \"%s\", \"bytes\": 12288, \"time-us\": %" G_GINT64_FORMAT
-        "%s%s%s}}", id, term, step, g_get_monotonic_time(),
-        why ? ", \"why\": \"" : "", why ? why : "", why ? "\"" : "");
+        "%s%s%s%s%s%s}}", id, term, step, g_get_monotonic_time(),
+        why ? ", \"why\": \"" : "", why ? why : "", why ? "\"" : "",
+        peer ? ", \"peer\": \"" : "", peer ? peer : "", peer ? "\"" : "");
     say_all(engine, text);
 }
 
@@ -144,31 +166,60 @@ static gboolean is(const Slice *slice, const char *state)
     return slice && g_str_equal(slice->state, state);
 }
 
+/* Return: (nullable): the engine of that name among those that it is joined with. */
+static FakeEngine *joined(FakeEngine *engine, const char *name)
+{
+    for (guint i = 0; i < engine->joined->len; i++) {
+        FakeEngine *other = g_ptr_array_index(engine->joined, i);
+
+        if (g_str_equal(other->name, name)) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
+static void reserve(FakeEngine *engine, FakeEngine *source, const char *id, guint64 term)
+{
+    const Slice *there = slice_at(source, id);
+    Slice *slice;
+
+    fake_engine_add(engine, id, 0);
+    slice = slice_at(engine, id);
+    g_array_set_size(slice->ports, 0);
+    if (there) {
+        g_array_append_vals(slice->ports, there->ports->data, there->ports->len);
+        g_free(slice->client);
+        slice->client = g_strdup(there->client);
+        g_free(slice->label);
+        slice->label = g_strdup(there->label);
+    }
+    slice->state = "reserved";
+    slice->term = term;
+    slice->peer = source;
+    tell_step(engine, id, term, "prepared", NULL);
+}
+
 static const char *do_prepare(FakeEngine *engine, const char *id, guint64 term,
                               JsonObject *arguments)
 {
     Slice *slice = slice_at(engine, id);
-    JsonArray *flows = json_object_get_array_member(arguments, "flows");
+    JsonArray *counts = json_object_get_array_member(arguments, "counts");
 
+    /* What a guest says of a slice reaches the other guest, which books room for it. */
+    g_assert_cmpuint(json_array_get_length(counts), ==, 2);
+    g_assert_cmpint(json_object_get_int_member(
+                        json_array_get_object_element(counts, 0), "count"), ==, 2);
     if (slice && !is(slice, "gone")) {
         return "is-owner";
     }
-    fake_engine_add(engine, id, 0);
-    slice = slice_at(engine, id);
-    g_array_set_size(slice->ports, 0);
-    for (guint i = 0; i < json_array_get_length(flows); i++) {
-        guint port = json_object_get_int_member(
-            json_array_get_object_element(flows, i), "remote-port");
-
-        g_array_append_val(slice->ports, port);
-    }
-    slice->state = "reserved";
-    slice->term = term;
-    tell_step(engine, id, term, "prepared", NULL);
+    reserve(engine, joined(engine, json_object_get_string_member(arguments, "source")), id,
+            term);
     return "ok";
 }
 
-static const char *do_move(FakeEngine *engine, const char *id, guint64 term)
+static const char *do_move(FakeEngine *engine, const char *id, guint64 term,
+                           FakeEngine *target)
 {
     Slice *slice = slice_at(engine, id);
 
@@ -180,6 +231,7 @@ static const char *do_move(FakeEngine *engine, const char *id, guint64 term)
     }
     slice->state = "moving";
     slice->term = term;
+    slice->peer = target;
     tell_step(engine, id, term, "quiesced", NULL);
     return "ok";
 }
@@ -187,7 +239,7 @@ static const char *do_move(FakeEngine *engine, const char *id, guint64 term)
 /* The image arrives, the source forgets, the target opens. */
 static void hand_over(FakeEngine *engine, Slice *slice)
 {
-    FakeEngine *peer = engine->peer;
+    FakeEngine *peer = slice->peer;
     Slice *there = peer && peer->alive ? slice_at(peer, slice->id) : NULL;
 
     if (!is(there, "reserved") || there->term != slice->term) {
@@ -303,7 +355,8 @@ static const char *obey(FakeEngine *engine, const char *command, const char *id,
         return do_prepare(engine, id, term, arguments);
     }
     if (g_str_equal(command, "slice-move")) {
-        return do_move(engine, id, term);
+        return do_move(engine, id, term, joined(engine, json_object_get_string_member(
+                                                            arguments, "target-name")));
     }
     if (g_str_equal(command, "slice-unplug")) {
         return do_unplug(engine, id, term);
@@ -323,6 +376,45 @@ static const char *obey(FakeEngine *engine, const char *command, const char *id,
 
 /* ---- commands ---- */
 
+static gboolean is_stale(FakeEngine *engine, JsonObject *arguments)
+{
+    guint orchestrator = json_object_get_int_member(arguments, "orchestrator");
+
+    if (orchestrator < engine->orchestrator) {
+        return TRUE;
+    }
+    engine->orchestrator = orchestrator;
+    return FALSE;
+}
+
+static char *take_peers(FakeEngine *engine, JsonObject *arguments)
+{
+    JsonArray *peers = json_object_get_array_member(arguments, "peers");
+    GString *names = g_string_new(NULL);
+
+    for (guint i = 0; i < json_array_get_length(peers); i++) {
+        JsonObject *peer = json_array_get_object_element(peers, i);
+
+        g_assert_true(json_object_has_member(peer, "address"));
+        g_string_append_printf(names, "%s%s", i ? "," : "",
+                               json_object_get_string_member(peer, "name"));
+    }
+    if (!is_stale(engine, arguments)) {
+        g_free(engine->peers);
+        engine->peers = g_string_free(names, FALSE);
+    }
+    return g_strdup("{}");
+}
+
+static char *take_lease(FakeEngine *engine, JsonObject *arguments)
+{
+    if (!is_stale(engine, arguments)) {
+        engine->lease.next = json_object_get_int_member(arguments, "first");
+        engine->lease.end = engine->lease.next + json_object_get_int_member(arguments, "count");
+    }
+    return g_strdup("{}");
+}
+
 /* Return: (nullable): what 'return' holds; NULL: nothing is said. */
 static char *take_order(FakeEngine *engine, const char *command,
                         JsonObject *arguments)
@@ -341,8 +433,11 @@ static char *take_order(FakeEngine *engine, const char *command,
                                engine->log->len ? ", " : "", engine->name,
                                command);
     }
-    engine->orchestrator = MAX(engine->orchestrator, (guint)
-        json_object_get_int_member(arguments, "orchestrator"));
+    g_hash_table_add(engine->seen, g_strdup(command));
+    if (is_stale(engine, arguments)) {
+        answered = reply(id, "stale-orchestrator", 0, NULL);
+        return list ? g_strdup_printf("[%s]", answered) : g_steal_pointer(&answered);
+    }
     if (g_hash_table_contains(engine->deadly, command)) {
         fake_engine_die(engine);
         return NULL;
@@ -418,6 +513,10 @@ static void take_line(FakeEngine *engine, GSocketConnection *connection,
         result = describe(engine);
     } else if (g_str_equal(command, "query-slices")) {
         result = list_slices(engine, arguments);
+    } else if (g_str_equal(command, "slice-peers")) {
+        result = take_peers(engine, arguments);
+    } else if (g_str_equal(command, "slice-lease")) {
+        result = take_lease(engine, arguments);
     } else {
         result = take_order(engine, command, arguments);
     }
@@ -483,12 +582,14 @@ FakeEngine *fake_engine_new(const char *name, const char *path, GString *log)
     engine->log = log;
     engine->alive = engine->ready = TRUE;
     engine->connections = g_ptr_array_new_with_free_func(g_object_unref);
+    engine->joined = g_ptr_array_new();
     engine->slices = g_hash_table_new_full(g_str_hash, g_str_equal, NULL,
                                            slice_free);
     engine->answers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
                                             answer_free);
     engine->silent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     engine->deadly = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    engine->seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     engine->service = g_socket_service_new();
     g_unlink(path);
     g_socket_listener_add_address(G_SOCKET_LISTENER(engine->service), address,
@@ -529,6 +630,9 @@ void fake_engine_free(FakeEngine *engine)
     g_hash_table_unref(engine->answers);
     g_hash_table_unref(engine->silent);
     g_hash_table_unref(engine->deadly);
+    g_hash_table_unref(engine->seen);
+    g_ptr_array_unref(engine->joined);
+    g_free(engine->peers);
     g_free(engine->refusal);
     g_free(engine->name);
     g_free(engine->path);
@@ -537,8 +641,8 @@ void fake_engine_free(FakeEngine *engine)
 
 void fake_engine_join(FakeEngine *engine, FakeEngine *peer)
 {
-    engine->peer = peer;
-    peer->peer = engine;
+    g_ptr_array_add(engine->joined, peer);
+    g_ptr_array_add(peer->joined, engine);
 }
 
 void fake_engine_add(FakeEngine *engine, const char *id, guint client_port)
@@ -547,12 +651,99 @@ void fake_engine_add(FakeEngine *engine, const char *id, guint client_port)
 
     slice->id = g_strdup(id);
     slice->state = "owner";
+    slice->movability = "movable";
+    slice->client = g_strdup("192.0.2.99");
+    slice->label = g_strdup("bob");
     slice->ports = g_array_new(FALSE, FALSE, sizeof(guint));
     g_array_append_val(slice->ports, client_port);
     g_hash_table_replace(engine->slices, slice->id, slice);
     if (client_port) {
         tell_changed(engine, slice, FALSE);
     }
+}
+
+void fake_engine_add_client(FakeEngine *engine, const char *id, const char *client,
+                            guint client_port, const char *label)
+{
+    Slice *slice;
+
+    fake_engine_add(engine, id, 0);
+    slice = slice_at(engine, id);
+    g_free(slice->client);
+    slice->client = g_strdup(client);
+    g_free(slice->label);
+    slice->label = g_strdup(label);
+    g_array_index(slice->ports, guint, 0) = client_port;
+    tell_changed(engine, slice, FALSE);
+}
+
+void fake_engine_set_movability(FakeEngine *engine, const char *id,
+                                const char *movability, const char *why)
+{
+    Slice *slice = slice_at(engine, id);
+
+    slice->movability = movability;
+    slice->why = why;
+    tell_changed(engine, slice, FALSE);
+}
+
+void fake_engine_set_state(FakeEngine *engine, const char *id, const char *state,
+                           guint64 term, FakeEngine *peer)
+{
+    Slice *slice = slice_at(engine, id);
+
+    slice->state = state;
+    slice->term = term;
+    slice->peer = peer;
+    slice->whole = g_str_equal(state, "plugged");
+}
+
+guint64 fake_engine_find(FakeEngine *engine, const char *id, FakeEngine *target)
+{
+    Slice *slice = slice_at(engine, id);
+    guint64 term;
+
+    g_assert_cmpuint(engine->lease.next, <, engine->lease.end);
+    term = engine->lease.next++;
+    reserve(target, engine, id, term);
+    g_assert_cmpstr(do_move(engine, id, term, target), ==, "ok");
+    if (engine->alive && target->alive && is(slice, "moving")) {
+        do_unplug(engine, id, term);
+    }
+    return term;
+}
+
+void fake_engine_tell_failed(FakeEngine *engine, const char *id, guint64 term, const char *why)
+{
+    tell_step(engine, id, term, "failed", why);
+}
+
+void fake_engine_lease_low(FakeEngine *engine)
+{
+    say_all(engine, "{\"event\": \"SLICE_LEASE_LOW\", \"data\": {\"terms-left\": 3}}");
+}
+
+guint64 fake_engine_leased(FakeEngine *engine)
+{
+    return engine->lease.next;
+}
+
+const char *fake_engine_peers(FakeEngine *engine)
+{
+    return engine->peers ? engine->peers : "";
+}
+
+gboolean fake_engine_seen(FakeEngine *engine, const char *command)
+{
+    return g_hash_table_contains(engine->seen, command);
+}
+
+void fake_engine_forgive(FakeEngine *engine)
+{
+    g_hash_table_remove_all(engine->answers);
+    g_hash_table_remove_all(engine->silent);
+    g_hash_table_remove_all(engine->deadly);
+    g_clear_pointer(&engine->refusal, g_free);
 }
 
 void fake_engine_add_flow(FakeEngine *engine, const char *id, guint client_port)
@@ -596,6 +787,11 @@ guint64 fake_engine_term(FakeEngine *engine, const char *id)
 guint fake_engine_orchestrator(FakeEngine *engine)
 {
     return engine->orchestrator;
+}
+
+void fake_engine_set_orchestrator(FakeEngine *engine, guint orchestrator)
+{
+    engine->orchestrator = orchestrator;
 }
 
 void fake_engine_answer(FakeEngine *engine, const char *at, const char *answer,

@@ -167,18 +167,13 @@ const char *ovs_openflow(Ovs *ovs)
     return ovs->openflow;
 }
 
-char *ovs_trace(Ovs *ovs, const char *format, ...)
+static char *trace(Ovs *ovs, const char *packet, const char *options)
 {
     static const char mark[] = "Datapath actions: ";
-    g_autofree char *packet = NULL;
-    g_autofree char *printed = NULL;
+    g_autofree char *printed =
+        run(ovs, FALSE, "ovs-appctl ofproto/trace br0 %s %s", packet, options);
     const char *last = NULL;
-    va_list args;
 
-    va_start(args, format);
-    packet = g_strdup_vprintf(format, args);
-    va_end(args);
-    printed = run(ovs, FALSE, "ovs-appctl ofproto/trace br0 %s", packet);
     for (const char *at = printed; (at = strstr(at, mark)); at++) {
         last = at + strlen(mark);
     }
@@ -186,4 +181,38 @@ char *ovs_trace(Ovs *ovs, const char *format, ...)
         g_error("ofproto/trace %s: %s", packet, printed);
     }
     return g_strndup(last, strcspn(last, "\n"));
+}
+
+char *ovs_trace(Ovs *ovs, const char *format, ...)
+{
+    g_autofree char *packet = NULL;
+    va_list args;
+
+    va_start(args, format);
+    packet = g_strdup_vprintf(format, args);
+    va_end(args);
+    return trace(ovs, packet, "");
+}
+
+char *ovs_send(Ovs *ovs, const char *format, ...)
+{
+    g_autofree char *packet = NULL;
+    va_list args;
+
+    va_start(args, format);
+    packet = g_strdup_vprintf(format, args);
+    va_end(args);
+    return trace(ovs, packet, "-generate");
+}
+
+guint ovs_count_flows(Ovs *ovs, const char *which)
+{
+    g_autofree char *printed = run(ovs, FALSE, "ovs-ofctl -O OpenFlow15 dump-flows %s %s",
+                                   ovs->openflow, which);
+    guint n = 0;
+
+    for (const char *at = printed; (at = strstr(at, "cookie=")); at++) {
+        n++;
+    }
+    return n;
 }

@@ -207,8 +207,11 @@ static void watch(const SliceMoveView *view, gpointer data)
 
 static SliceEntry *entry_of(void)
 {
+    static const SliceCount counts[] = { { 10, 2 }, { 40, 1 } };
     SliceEntry *entry = slice_entry_new(ID, "web1");
     SliceTuple flow;
+
+    g_array_append_vals(entry->counts, counts, G_N_ELEMENTS(counts));
 
     g_assert_true(slice_tuple_set(&flow, "tcp", "192.0.2.10", 80, "192.0.2.99",
                                   40000, NULL));
@@ -251,8 +254,6 @@ static void assert_undone(Fixture *f, SliceError code, const char *message)
     assert_nothing_open(f);
 }
 
-#define WHO "slice " ID " from web1 to web2: "
-
 /* ---- claims ---- */
 
 static void test_order(Fixture *f, gconstpointer data)
@@ -285,7 +286,7 @@ static void test_refusal_at_prepare(Fixture *f, gconstpointer data)
     begin(f, 1000);
     finish(f);
     g_assert_cmpstr(f->log->str, ==, "web2 slice-prepare, web2 slice-cancel");
-    assert_undone(f, SLICE_ERROR_REFUSED, WHO "VM web2 refused to prepare for "
+    assert_undone(f, SLICE_ERROR_REFUSED, "VM web2 refused to prepare for "
                   "it: layer php has version 2");
 }
 
@@ -297,7 +298,7 @@ static void test_busy_source_is_not_aborted(Fixture *f, gconstpointer data)
     g_assert_cmpstr(f->log->str, ==, "web2 slice-prepare, web1 slice-move, "
                     "web2 slice-cancel");
     assert_undone(f, SLICE_ERROR_BUSY,
-                  WHO "VM web1 refused to quiesce it: busy");
+                  "VM web1 refused to quiesce it: busy");
 }
 
 static void test_refusal_of_the_switch(Fixture *f, gconstpointer data)
@@ -308,7 +309,7 @@ static void test_refusal_of_the_switch(Fixture *f, gconstpointer data)
     g_assert_cmpstr(f->log->str, ==, "web2 slice-prepare, web1 slice-move, "
                     "route web2, route web1, web1 slice-abort, "
                     "web2 slice-cancel");
-    assert_undone(f, SLICE_ERROR_REFUSED, WHO "bridge br0 refused the rule of "
+    assert_undone(f, SLICE_ERROR_REFUSED, "bridge br0 refused the rule of "
                   "slice " ID ": no such port");
 }
 
@@ -342,7 +343,8 @@ static void test_failed_quiesce(Fixture *f, gconstpointer data)
     finish(f);
     g_assert_cmpstr(f->log->str, ==, "web2 slice-prepare, web1 slice-move, "
                     "web1 slice-abort, web2 slice-cancel");
-    assert_undone(f, SLICE_ERROR_BUSY, WHO "VM web1 gave up: references");
+    assert_undone(f, SLICE_ERROR_BUSY, "VM web1 gave up: a request is being served; a long poll or a download "
+                  "holds it as long as it lasts");
 }
 
 static void test_deadline(Fixture *f, gconstpointer data)
@@ -353,7 +355,7 @@ static void test_deadline(Fixture *f, gconstpointer data)
     g_assert_cmpstr(f->log->str, ==, "web2 slice-prepare, web1 slice-move, "
                     "web1 slice-abort, web2 slice-cancel");
     assert_undone(f, SLICE_ERROR_BUSY,
-                  WHO "quiesce has not succeeded within 1 ms");
+                  "quiesce has not succeeded within 1 ms");
 }
 
 static void test_cancel(Fixture *f, gconstpointer data)
@@ -365,11 +367,11 @@ static void test_cancel(Fixture *f, gconstpointer data)
     while (!g_strrstr(f->log->str, "slice-move")) {
         g_main_context_iteration(NULL, TRUE);
     }
-    g_assert_true(slice_mover_cancel(f->mover, f->term, &error));
-    g_assert_false(slice_mover_cancel(f->mover, f->term, &error));
+    g_assert_true(slice_mover_cancel(f->mover, ID, f->term, &error));
+    g_assert_false(slice_mover_cancel(f->mover, ID, f->term, &error));
     g_assert_error(error, SLICE_ERROR, SLICE_ERROR_BUSY);
     finish(f);
-    assert_undone(f, SLICE_ERROR_FAILED, WHO "it was cancelled");
+    assert_undone(f, SLICE_ERROR_FAILED, "it was cancelled");
 }
 
 /* Its events are lost, so the orchestrator wants to undo what has happened. */
@@ -381,7 +383,7 @@ static void test_too_late_to_abort(Fixture *f, gconstpointer data)
     while (g_strcmp0(fake_engine_state(f->fake[1], ID), "owner")) {
         g_main_context_iteration(NULL, TRUE);
     }
-    g_assert_true(slice_mover_cancel(f->mover, f->term, NULL));
+    g_assert_true(slice_mover_cancel(f->mover, ID, f->term, NULL));
     finish(f);
     g_assert_cmpstr(f->log->str, ==, "web2 slice-prepare, web1 slice-move, "
                     "route web2, web1 slice-unplug, route web1, "
@@ -479,7 +481,7 @@ static void test_abort_is_on_disk_before_it_is_sent(Fixture *f,
     while (!g_strrstr(f->log->str, "slice-move")) {
         g_main_context_iteration(NULL, TRUE);
     }
-    slice_mover_cancel(f->mover, f->term, NULL);
+    slice_mover_cancel(f->mover, ID, f->term, NULL);
     while (!g_strrstr(f->log->str, "slice-abort")) {
         g_main_context_iteration(NULL, TRUE);
     }
@@ -556,6 +558,118 @@ static void test_restart_takes_over(Fixture *f, gconstpointer data)
     g_assert_cmpstr(fake_engine_state(f->fake[1], ID), ==, "owner");
 }
 
+/* ---- moves that engines make ---- */
+
+/* Return: the term under which web1's engine moves the slice to web2, as far as the states say. */
+static guint64 in_the_middle(Fixture *f, const char *source, const char *target)
+{
+    guint64 term = slice_store_lease(f->store, "web1", 16, NULL);
+
+    fake_engine_set_state(f->fake[0], ID, source, term, f->fake[1]);
+    fake_engine_add(f->fake[1], ID, 40000);
+    fake_engine_set_state(f->fake[1], ID, target, term, f->fake[0]);
+    return term;
+}
+
+static gboolean adopt(Fixture *f, const char *vm, SliceState state, guint64 term,
+                      GError **error)
+{
+    g_autoptr(SliceEntry) entry = entry_of();
+
+    g_free(entry->vm);
+    entry->vm = g_strdup(vm);
+    entry->state = state;
+    entry->term = term;
+    return slice_mover_adopt(f->mover, entry, "web1", "web2", error);
+}
+
+static void lose(Fixture *f, int vm)
+{
+    fake_engine_die(f->fake[vm]);
+    while (slice_engine_is_synced(f->engine[vm])) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+}
+
+static void wait_settled(Fixture *f)
+{
+    while (slice_mover_count(f->mover)) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    assert_nothing_open(f);
+}
+
+static void test_adopted_from_dead_source(Fixture *f, gconstpointer data)
+{
+    guint64 term = in_the_middle(f, "sent", "plugged");
+
+    lose(f, 0);
+    g_assert_true(adopt(f, "web2", SLICE_STATE_PLUGGED, term, NULL));
+    wait_settled(f);
+    g_assert_cmpstr(f->log->str, ==, "fence web1, web2 slice-takeover, route web2");
+    g_assert_cmpstr(fake_engine_state(f->fake[1], ID), ==, "owner");
+}
+
+static void test_adopted_from_dead_target(Fixture *f, gconstpointer data)
+{
+    guint64 term = in_the_middle(f, "sent", "plugged");
+
+    lose(f, 1);
+    g_assert_true(adopt(f, "web1", SLICE_STATE_SENT, term, NULL));
+    wait_settled(f);
+    g_assert_cmpstr(f->log->str, ==, "route web1, web1 slice-abort");
+    g_assert_cmpstr(fake_engine_state(f->fake[0], ID), ==, "owner");
+}
+
+/* A store that was lost, or an engine that invents terms: nothing is promoted. */
+static void test_unleased_is_not_adopted(Fixture *f, gconstpointer data)
+{
+    guint64 term = in_the_middle(f, "sent", "plugged");
+    g_autoptr(GError) error = NULL;
+
+    lose(f, 0);
+    g_assert_false(adopt(f, "web2", SLICE_STATE_PLUGGED, term + 16, &error));
+    g_assert_error(error, SLICE_ERROR, SLICE_ERROR_REFUSED);
+    g_assert_cmpstr(f->log->str, ==, "");
+    g_assert_cmpstr(fake_engine_state(f->fake[1], ID), ==, "plugged");
+    assert_nothing_open(f);
+}
+
+/* What a dead sliced had sent, and arrives after its successor's commands. */
+static void test_late_commands_are_refused(Fixture *f, gconstpointer data)
+{
+    for (int i = 0; i < 2; i++) {
+        fake_engine_set_orchestrator(f->fake[i], slice_store_incarnation(f->store) + 1);
+    }
+    begin(f, 1000);
+    finish(f);
+    g_assert_cmpint(f->outcome, ==, SLICE_MOVE_UNDONE);
+    g_assert_error(f->error, SLICE_ERROR, SLICE_ERROR_REFUSED);
+    g_assert_cmpstr(fake_engine_state(f->fake[0], ID), ==, "owner");
+    g_assert_cmpuint(fake_engine_term(f->fake[0], ID), ==, 0);
+    g_assert_null(fake_engine_state(f->fake[1], ID));
+}
+
+/* ---- several at once ---- */
+
+static void test_batch_is_on_disk_before_anything_is_sent(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GPtrArray) moves = NULL;
+
+    slice_mover_hold(f->mover);
+    begin(f, 1000);
+    for (int i = 0; i < 20; i++) {
+        g_main_context_iteration(NULL, FALSE);
+    }
+    g_assert_cmpstr(f->log->str, ==, "");
+    slice_mover_release(f->mover);
+    moves = slice_store_moves(f->store, NULL);
+    g_assert_cmpuint(moves->len, ==, 1);
+    finish(f);
+    g_assert_cmpint(f->outcome, ==, SLICE_MOVE_MOVED);
+    assert_nothing_open(f);
+}
+
 /* ---- refusals before anything is sent ---- */
 
 static void assert_not_begun(Fixture *f, SliceEntry *entry, const char *target,
@@ -620,6 +734,12 @@ int main(int argc, char **argv)
     ADD("/move/restart-undoes", test_restart_undoes);
     ADD("/move/restart-finishes-what-has-gone", test_restart_finishes);
     ADD("/move/restart-takes-over-from-a-dead-source", test_restart_takes_over);
+    ADD("/move/adopted-from-a-dead-source", test_adopted_from_dead_source);
+    ADD("/move/adopted-from-a-dead-target", test_adopted_from_dead_target);
+    ADD("/move/term-that-was-never-leased-decides-nothing", test_unleased_is_not_adopted);
+    ADD("/move/late-commands-of-a-dead-sliced-are-refused", test_late_commands_are_refused);
+    ADD("/move/batch-is-on-disk-before-anything-is-sent",
+        test_batch_is_on_disk_before_anything_is_sent);
     ADD("/move/one-at-a-time", test_one_move_at_a_time);
     ADD("/move/not-begun-sends-nothing", test_not_begun);
     for (gsize i = 0; i < G_N_ELEMENTS(deaths); i++) {

@@ -102,8 +102,8 @@ static void set_up(Fixture *f, gconstpointer data)
     f->known = g_array_new(FALSE, FALSE, sizeof(SliceTuple));
     f->known_vm = "web1";
     open_network(f);
-    slice_network_set_vm(f->network, "web1", "vm1", TRUE);
-    slice_network_set_vm(f->network, "web2", "vm2", TRUE);
+    slice_network_set_vm(f->network, "web1", "vm1", TRUE, TRUE, 100);
+    slice_network_set_vm(f->network, "web2", "vm2", TRUE, TRUE, 100);
     slice_network_start(f->network);
     settle(f);
 }
@@ -203,7 +203,7 @@ static void test_route(Fixture *f, gconstpointer data)
 
 static void test_refusal_names_both(Fixture *f, gconstpointer data)
 {
-    slice_network_set_vm(f->network, "web9", "vm9", TRUE);
+    slice_network_set_vm(f->network, "web9", "vm9", TRUE, TRUE, 100);
     route(f, 5, "web9");
     g_assert_error(f->error, SLICE_ERROR, SLICE_ERROR_REFUSED);
     g_assert_cmpstr(f->error->message, ==,
@@ -221,7 +221,7 @@ static void test_dead_vm_moves_nobody_else(Fixture *f, gconstpointer data)
     settle(f);
     after = spread();
     g_assert_null(strchr(after, '2'));
-    slice_network_set_vm(f->network, "web2", "vm2", TRUE);
+    slice_network_set_vm(f->network, "web2", "vm2", TRUE, TRUE, 100);
     settle(f);
     g_free(g_steal_pointer(&after));
     after = spread();
@@ -240,7 +240,7 @@ static void test_new_vm_takes_no_known_connection(Fixture *f, gconstpointer data
 
         g_array_append_val(f->known, flow);
     }
-    slice_network_set_vm(f->network, "web2", "vm2", TRUE);
+    slice_network_set_vm(f->network, "web2", "vm2", TRUE, TRUE, 100);
     settle(f);
     known_now = spread();
     g_assert_cmpstr(known_now, ==, ones);
@@ -339,8 +339,8 @@ static void test_restart_keeps_exact_rules(Fixture *f, gconstpointer data)
     open_network(f);
     g_array_append_val(f->known, flow);
     f->known_vm = vm;
-    slice_network_set_vm(f->network, "web2", "vm2", TRUE);
-    slice_network_set_vm(f->network, "web1", "vm1", TRUE);
+    slice_network_set_vm(f->network, "web2", "vm2", TRUE, TRUE, 100);
+    slice_network_set_vm(f->network, "web1", "vm1", TRUE, TRUE, 100);
     slice_network_start(f->network);
     slice_network_trim(f->network);
     settle(f);
@@ -358,8 +358,8 @@ static void test_restart_corrects_rules(Fixture *f, gconstpointer data)
     close_network(f);
     open_network(f);
     g_array_append_val(f->known, flow);
-    slice_network_set_vm(f->network, "web1", "vm1", TRUE);
-    slice_network_set_vm(f->network, "web2", "vm2", TRUE);
+    slice_network_set_vm(f->network, "web1", "vm1", TRUE, TRUE, 100);
+    slice_network_set_vm(f->network, "web2", "vm2", TRUE, TRUE, 100);
     slice_network_start(f->network);
     settle(f);
     after = from_client(5, 40000);
@@ -393,6 +393,222 @@ static void test_switch_that_restarts_gets_all_back(Fixture *f,
     g_assert_cmpstr(after, ==, moved);
     new_client = from_client(5, 40001);
     g_assert_cmpstr(new_client, ==, before);
+}
+
+/* ---- who takes new connections ---- */
+
+/* Return: where a segment of the client's connection goes; what it makes the switch learn, it learns. */
+static char *segment(guint client, guint port, const char *flags)
+{
+    return ovs_send(ovs, "\"in_port=3,tcp,dl_src=" CLIENT_MAC ",dl_dst=" MAC
+                    ",nw_src=192.0.2.%u,nw_dst=" ADDRESS ",nw_ttl=64,tp_src=%u,tp_dst=80,"
+                    "tcp_flags=%s\"", 100 + client, port, flags);
+}
+
+#define assert_segment(client, port, flags, expected) G_STMT_START { \
+    g_autofree char *_port = segment(client, port, flags); \
+    g_assert_cmpstr(_port, ==, expected); \
+} G_STMT_END
+
+/* Return: a client that the spread leads to the VM on @port. */
+static guint client_of(char port)
+{
+    g_autofree char *where = spread();
+    const char *at = strchr(where, port);
+
+    g_assert_nonnull(at);
+    return at - where;
+}
+
+static void set_open(Fixture *f, const char *vm, const char *port, gboolean open)
+{
+    slice_network_set_vm(f->network, vm, port, TRUE, open, 100);
+    settle(f);
+}
+
+static void test_closed_vm_keeps_connections(Fixture *f, gconstpointer data)
+{
+    g_autofree char *before = spread();
+    g_autofree char *after = NULL;
+
+    set_open(f, "web2", "vm2", FALSE);
+    after = spread(); /* of connections that nobody has told us of */
+    g_assert_cmpstr(after, ==, before);
+}
+
+static void test_closed_vm_gets_no_new_ones(Fixture *f, gconstpointer data)
+{
+    guint its = client_of('2'), others = client_of('1');
+
+    set_open(f, "web2", "vm2", FALSE);
+    assert_segment(its, 41000, "syn", "1");
+    assert_segment(its, 41000, "ack", "1");
+    assert_segment(its, 41000, "psh|ack", "1");
+    assert_segment(its, 41001, "ack", "2"); /* an older one */
+    assert_segment(others, 41000, "syn", "1");
+    assert_segment(others, 41000, "ack", "1");
+}
+
+static void test_opened_again(Fixture *f, gconstpointer data)
+{
+    guint its = client_of('2');
+
+    set_open(f, "web2", "vm2", FALSE);
+    assert_segment(its, 42000, "syn", "1");
+    set_open(f, "web2", "vm2", TRUE);
+    assert_segment(its, 42000, "ack", "1");
+    assert_segment(its, 42001, "syn", "2");
+    assert_segment(its, 42001, "ack", "2");
+}
+
+static void test_learned_is_kept_when_told(Fixture *f, gconstpointer data)
+{
+    guint its = client_of('2');
+    SliceTuple flow = tuple(its, 43000);
+    g_autoptr(GArray) flows = g_array_new(FALSE, FALSE, sizeof(SliceTuple));
+    char learned[] = "table=1,cookie=0x51ce000100000000/0xffffffff00000000";
+
+    g_array_append_val(flows, flow);
+    set_open(f, "web2", "vm2", FALSE);
+    assert_segment(its, 43000, "syn", "1");
+    g_assert_cmpuint(ovs_count_flows(ovs, learned), ==, 1);
+    slice_network_appeared(f->network, "7", flows, "web1");
+    settle(f);
+    g_assert_cmpuint(ovs_count_flows(ovs, learned), ==, 0);
+    assert_segment(its, 43000, "ack", "1");
+    slice_network_forget(f->network, flows);
+    settle(f);
+    assert_segment(its, 43000, "ack", "2");
+}
+
+/* ---- clients whose sessions are in one place ---- */
+
+static void test_steered_client(Fixture *f, gconstpointer data)
+{
+    guint its = client_of('1');
+    g_autofree char *address = g_strdup_printf("192.0.2.%u", 100 + its);
+
+    route(f, its, "web2");
+    slice_network_steer(f->network, address, "web2");
+    settle(f);
+    assert_segment(its, 44000, "syn", "2");
+    assert_segment(its, 44000, "ack", "2");
+    assert_segment(its, 44001, "ack", "1"); /* a plain connection of before */
+    slice_network_steer(f->network, address, NULL);
+    settle(f);
+    assert_segment(its, 44000, "ack", "2"); /* it lives on where it is */
+    assert_segment(its, 44002, "syn", "1");
+    g_assert_cmpuint(slice_network_steered(f->network), ==, 0);
+}
+
+static void test_unmoved_client_is_not_steered(Fixture *f, gconstpointer data)
+{
+    guint its = client_of('1');
+    g_autofree char *address = g_strdup_printf("192.0.2.%u", 100 + its);
+
+    slice_network_steer(f->network, address, "web1");
+    g_assert_cmpuint(slice_network_steered(f->network), ==, 0);
+}
+
+static void test_closed_vm_is_not_steered_to(Fixture *f, gconstpointer data)
+{
+    guint its = client_of('1');
+    g_autofree char *address = g_strdup_printf("192.0.2.%u", 100 + its);
+
+    route(f, its, "web2");
+    slice_network_steer(f->network, address, "web2");
+    set_open(f, "web2", "vm2", FALSE);
+    g_assert_cmpuint(slice_network_steered(f->network), ==, 0);
+    assert_segment(its, 45000, "syn", "1");
+    slice_network_steer(f->network, address, "web2");
+    g_assert_cmpuint(slice_network_steered(f->network), ==, 0);
+}
+
+static void test_steering_survives_the_switch(Fixture *f, gconstpointer data)
+{
+    guint its = client_of('1');
+    g_autofree char *address = g_strdup_printf("192.0.2.%u", 100 + its);
+
+    route(f, its, "web2");
+    slice_network_steer(f->network, address, "web2");
+    settle(f);
+    ovs_kill(ovs);
+    while (slice_network_is_connected(f->network)) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    ovs_restart(ovs);
+    while (!slice_network_is_connected(f->network)) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    settle(f);
+    assert_segment(its, 46000, "syn", "2");
+}
+
+/* ---- bundles ---- */
+
+typedef struct {
+    guint answered;
+    GError *error[8];
+} Answers;
+
+static Answers answers;
+
+static void answered(const GError *error, gpointer data)
+{
+    answers.error[GPOINTER_TO_UINT(data)] = error ? g_error_copy(error) : NULL;
+    answers.answered++;
+}
+
+static void route_later(Fixture *f, guint client, const char *remote)
+{
+    g_autoptr(GArray) flows = g_array_new(FALSE, FALSE, sizeof(SliceTuple));
+    SliceTuple flow = tuple(client, 47000);
+
+    if (remote) {
+        g_strlcpy(flow.remote, remote, sizeof(flow.remote));
+    }
+    g_array_append_val(flows, flow);
+    slice_network_route(f->network, "7", flows, "web2", answered, GUINT_TO_POINTER(client));
+}
+
+static void wait_answers(guint n)
+{
+    while (answers.answered < n) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    answers.answered = 0;
+}
+
+static void test_waiting_changes_share_a_bundle(Fixture *f, gconstpointer data)
+{
+    guint before = slice_network_bundles(f->network);
+
+    for (guint i = 0; i < 8; i++) {
+        route_later(f, i, NULL);
+    }
+    wait_answers(8);
+    g_assert_cmpuint(slice_network_bundles(f->network) - before, ==, 1);
+    for (guint i = 0; i < 8; i++) {
+        g_assert_no_error(answers.error[i]);
+        assert_segment(i, 47000, "ack", "2");
+    }
+}
+
+static void test_bad_change_is_refused_alone(Fixture *f, gconstpointer data)
+{
+    for (guint i = 0; i < 4; i++) {
+        route_later(f, i, i == 2 ? "nonsense" : NULL);
+    }
+    wait_answers(4);
+    for (guint i = 0; i < 4; i++) {
+        if (i == 2) {
+            g_assert_error(answers.error[i], SLICE_ERROR, SLICE_ERROR_INVALID);
+            g_clear_error(&answers.error[i]);
+        } else {
+            g_assert_no_error(answers.error[i]);
+            assert_segment(i, 47000, "ack", "2");
+        }
+    }
 }
 
 /* ---- the layer below ---- */
@@ -462,6 +678,16 @@ int main(int argc, char **argv)
     if (!ovs) {
         return skip();
     }
+    ADD("/network/closed-vm-keeps-connections-that-nobody-told", test_closed_vm_keeps_connections);
+    ADD("/network/closed-vm-gets-no-new-connection", test_closed_vm_gets_no_new_ones);
+    ADD("/network/vm-that-is-opened-again-gets-new-ones", test_opened_again);
+    ADD("/network/learned-rule-lasts-once-the-slice-is-told", test_learned_is_kept_when_told);
+    ADD("/network/new-connections-follow-a-moved-client", test_steered_client);
+    ADD("/network/client-that-was-not-moved-is-not-steered", test_unmoved_client_is_not_steered);
+    ADD("/network/nobody-is-steered-to-a-closed-vm", test_closed_vm_is_not_steered_to);
+    ADD("/network/steering-survives-the-switch", test_steering_survives_the_switch);
+    ADD("/network/changes-that-wait-share-a-bundle", test_waiting_changes_share_a_bundle);
+    ADD("/network/bad-change-is-refused-alone", test_bad_change_is_refused_alone);
     ADD("/network/new-clients-are-spread", test_spread);
     ADD("/network/spread-looks-at-the-address-only", test_spread_by_address);
     ADD("/network/route-leads-one-connection", test_route);

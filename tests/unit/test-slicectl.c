@@ -2,15 +2,11 @@
 /*
  * test-slicectl.c - sliced and slicectl as a person meets them
  *
- *   slicectl ── socket ── sliced ──┬── web1, web2: stand-in engines of this program
- *                                  └── br0: a real switch with a dummy datapath
+ * What stands around them is in sliced.h.
  */
-#include <glib/gstdio.h>
-#include <json-glib/json-glib.h>
 #include <string.h>
 
-#include "fake-engine.h"
-#include "ovs.h"
+#include "sliced.h"
 #include "util/error.h"
 
 #define ONE "3fa9c2d100000000:000000000000001a"
@@ -18,178 +14,25 @@
 
 static Ovs *ovs;
 
-typedef struct {
-    char *folder;
-    char *config;
-    FakeEngine *fake[2];
-    GSubprocess *sliced;
-    /* of the last slicectl: */
-    char *out, *err;
-    int status;
-    gboolean done;
-} Fixture;
+typedef Sliced Fixture;
 
-static char *path_in(Fixture *f, const char *name)
-{
-    return g_build_filename(f->folder, name, NULL);
-}
-
-/* ---- programs ---- */
-
-static void finished(GObject *source, GAsyncResult *result, gpointer data)
-{
-    Fixture *f = data;
-    GSubprocess *process = G_SUBPROCESS(source);
-    g_autoptr(GError) error = NULL;
-
-    g_subprocess_communicate_utf8_finish(process, result, &f->out, &f->err, &error);
-    g_assert_no_error(error);
-    g_assert_true(g_subprocess_get_if_exited(process));
-    f->status = g_subprocess_get_exit_status(process);
-    f->done = TRUE;
-}
-
-static GSubprocess *spawn(Fixture *f, const char *arguments)
-{
-    g_autofree char *line = g_strdup_printf("%s %s", g_getenv("SLICECTL"), arguments);
-    g_autofree char *socket = path_in(f, "sliced.sock");
-    g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(
-        G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
-    g_auto(GStrv) argv = NULL;
-    g_autoptr(GError) error = NULL;
-    GSubprocess *process;
-
-    g_assert_true(g_shell_parse_argv(line, NULL, &argv, NULL));
-    g_subprocess_launcher_setenv(launcher, "SLICED_SOCKET", socket, TRUE);
-    g_subprocess_launcher_setenv(launcher, "LC_ALL", "C.UTF-8", TRUE);
-    process = g_subprocess_launcher_spawnv(launcher, (const char *const *)argv,
-                                           &error);
-    g_assert_no_error(error);
-    return process;
-}
-
-static void collect(Fixture *f, GSubprocess *process)
-{
-    g_clear_pointer(&f->out, g_free);
-    g_clear_pointer(&f->err, g_free);
-    f->done = FALSE;
-    g_subprocess_communicate_utf8_async(process, NULL, NULL, finished, f);
-    while (!f->done) {
-        g_main_context_iteration(NULL, TRUE);
-    }
-    g_object_unref(process);
-}
-
-/* Return: its exit status; what it printed is in the fixture. */
 static int slicectl(Fixture *f, const char *arguments)
 {
-    collect(f, spawn(f, arguments));
-    return f->status;
-}
-
-static JsonNode *json(Fixture *f, const char *arguments)
-{
-    g_autoptr(GError) error = NULL;
-    JsonNode *node;
-
-    slicectl(f, arguments);
-    node = json_from_string(f->out, &error);
-    g_assert_no_error(error);
-    return node;
-}
-
-static JsonObject *first_of(JsonNode *node)
-{
-    return json_array_get_object_element(json_node_get_array(node), 0);
-}
-
-/* ---- fixture ---- */
-
-static void write_config(Fixture *f)
-{
-    g_autofree char *text = g_strdup_printf(
-        "[cluster]\nname=shop\naddress=192.0.2.10\nmac=52:54:00:00:02:0a\n"
-        "[bridge]\nname=br0\nopenflow=%s\n"
-        "[sliced]\nsocket=%s/sliced.sock\nstore=%s/sliced.db\n"
-        "[vm web1]\nqmp=%s/web1\nport=vm1\n[vm web2]\nqmp=%s/web2\nport=vm2\n",
-        ovs_openflow(ovs), f->folder, f->folder, f->folder, f->folder);
-
-    f->config = path_in(f, "sliced.conf");
-    g_assert_true(g_file_set_contents(f->config, text, -1, NULL));
-}
-
-static gboolean both_take_clients(Fixture *f)
-{
-    g_autoptr(JsonNode) node = NULL;
-    JsonArray *vms;
-    guint ready = 0;
-
-    if (slicectl(f, "vm list --json")) {
-        return FALSE;
-    }
-    node = json_from_string(f->out, NULL);
-    vms = json_node_get_array(node);
-    for (guint i = 0; i < json_array_get_length(vms); i++) {
-        ready += json_object_get_boolean_member(
-            json_array_get_object_element(vms, i), "spread");
-    }
-    return ready == 2;
-}
-
-static void start_sliced(Fixture *f)
-{
-    g_autoptr(GError) error = NULL;
-
-    f->sliced = g_subprocess_new(G_SUBPROCESS_FLAGS_STDERR_SILENCE, &error,
-                                 g_getenv("SLICED"), "--config", f->config, NULL);
-    g_assert_no_error(error);
-    while (!both_take_clients(f)) {
-    }
-}
-
-static void stop_sliced(Fixture *f)
-{
-    g_subprocess_send_signal(f->sliced, SIGTERM);
-    g_subprocess_wait(f->sliced, NULL, NULL);
-    g_clear_object(&f->sliced);
+    return sliced_ctl(f, arguments);
 }
 
 static void set_up(Fixture *f, gconstpointer data)
 {
-    static const char *const names[] = { "web1", "web2" };
-
-    f->folder = g_dir_make_tmp("slice-test-XXXXXX", NULL);
-    for (int i = 0; i < 2; i++) {
-        g_autofree char *path = path_in(f, names[i]);
-
-        f->fake[i] = fake_engine_new(names[i], path, NULL);
-    }
-    fake_engine_join(f->fake[0], f->fake[1]);
+    sliced_prepare(f, ovs, 2);
     fake_engine_add(f->fake[0], ONE, 40000);
     fake_engine_add(f->fake[0], TWO, 40001);
-    write_config(f);
-    start_sliced(f);
+    sliced_start(f, NULL);
+    sliced_wait_ready(f, 2);
 }
 
 static void tear_down(Fixture *f, gconstpointer data)
 {
-    static const char *const files[] = { "sliced.conf", "sliced.db", "sliced.sock",
-                                         "sliced.db-wal", "sliced.db-shm", NULL };
-
-    stop_sliced(f);
-    for (int i = 0; i < 2; i++) {
-        fake_engine_free(f->fake[i]);
-    }
-    for (guint i = 0; files[i]; i++) {
-        g_autofree char *path = path_in(f, files[i]);
-
-        g_unlink(path);
-    }
-    g_rmdir(f->folder);
-    g_free(f->folder);
-    g_free(f->config);
-    g_free(f->out);
-    g_free(f->err);
+    sliced_clear(f);
 }
 
 /* ---- claims: text ---- */
@@ -219,9 +62,9 @@ static void test_slice_list(Fixture *f, gconstpointer data)
 {
     g_assert_cmpint(slicectl(f, "slice list"), ==, 0);
     g_assert_cmpstr(f->out, ==,
-        "SLICE        VM    STATE  CLIENT            CAPS  MEMORY  MOVES    LABEL\n"
-        "3fa9c2d1:1a  web1  owner  192.0.2.99:40000     4  12 KiB  movable  bob\n"
-        "3fa9c2d1:2b  web1  owner  192.0.2.99:40001     4  12 KiB  movable  bob\n");
+        "SLICE        VM    STATE  CLIENT            MOVES    LABEL\n"
+        "3fa9c2d1:1a  web1  owner  192.0.2.99:40000  movable  bob\n"
+        "3fa9c2d1:2b  web1  owner  192.0.2.99:40001  movable  bob\n");
     g_assert_cmpint(slicectl(f, "slice list --vm web2"), ==, 0);
     g_assert_cmpint(slicectl(f, "slice list --client 192.0.2.7 --json"), ==, 0);
     g_assert_cmpstr(f->out, ==, "[]\n");
@@ -234,7 +77,7 @@ static void test_slice_show(Fixture *f, gconstpointer data)
         "slice       " ONE "\n"
         "VM          web1\n"
         "state       owner, term 0\n"
-        "moves       movable\n"
+        "could move  yes, now\n"
         "label       bob\n"
         "capsules    4, top layer php, 12 KiB\n"
         "held        0 packets\n"
@@ -331,20 +174,21 @@ static void test_partly(Fixture *f, gconstpointer data)
 
 static void test_move(Fixture *f, gconstpointer data)
 {
-    g_autoptr(JsonNode) moved = json(f, "slice move " ONE " --to web2 --json");
+    g_autoptr(JsonNode) moved = sliced_json(f, "slice move " ONE " --to web2 --json");
     g_autoptr(JsonNode) shown = NULL;
-    JsonObject *object = first_of(moved);
+    JsonObject *object = sliced_first(moved);
 
     g_assert_cmpint(f->status, ==, 0);
     g_assert_cmpstr(json_object_get_string_member(object, "slice"), ==, ONE);
     g_assert_cmpstr(json_object_get_string_member(object, "from"), ==, "web1");
     g_assert_cmpstr(json_object_get_string_member(object, "to"), ==, "web2");
     g_assert_cmpstr(json_object_get_string_member(object, "result"), ==, "moved");
-    g_assert_cmpstr(json_object_get_string_member(object, "term"), ==, "4294967297");
+    g_assert_cmpuint(g_ascii_strtoull(json_object_get_string_member(object, "term"), NULL, 10)
+                     >> 32, ==, 1);
     g_assert_true(json_object_get_null_member(object, "error"));
     g_assert_cmpint(json_object_get_int_member(object, "bytes"), ==, 12288);
     g_assert_cmpint(json_object_get_int_member(object, "pause_us"), >, 0);
-    shown = json(f, "slice show 1a --json");
+    shown = sliced_json(f, "slice show 1a --json");
     g_assert_cmpstr(json_object_get_string_member(json_node_get_object(shown), "vm"),
                     ==, "web2");
 }
@@ -394,15 +238,12 @@ static void test_events(Fixture *f, gconstpointer data)
 {
     static const char *const expected[] = { "prepared", "quiesced", "sent",
                                             "plugged", "gone", "done" };
-    GSubprocess *follower = spawn(f, "events --follow --json --count 6");
+    GSubprocess *follower = sliced_spawn_ctl(f, "events --follow --json --count 6");
     g_auto(GStrv) lines = NULL;
     guint seen = 0;
 
     /* It follows from some moment on: moves go on until it has seen enough. */
-    g_clear_pointer(&f->out, g_free);
-    g_clear_pointer(&f->err, g_free);
-    f->done = FALSE;
-    g_subprocess_communicate_utf8_async(follower, NULL, NULL, finished, f);
+    sliced_collect_later(f, follower);
     for (guint i = 0; !f->done; i++) {
         Fixture other = *f;
 
@@ -412,7 +253,6 @@ static void test_events(Fixture *f, gconstpointer data)
         g_free(other.out);
         g_free(other.err);
     }
-    g_object_unref(follower);
     lines = g_strsplit(g_strchomp(f->out), "\n", -1);
     g_assert_cmpuint(g_strv_length(lines), ==, 6);
     for (guint i = 0; lines[i]; i++) {
@@ -446,14 +286,12 @@ static void test_dead_vm(Fixture *f, gconstpointer data)
 static void test_restart(Fixture *f, gconstpointer data)
 {
     g_autoptr(JsonNode) status = NULL;
-    g_autofree char *path = NULL;
 
     g_assert_cmpint(slicectl(f, "slice move 1a --to web2"), ==, 0);
-    g_subprocess_force_exit(f->sliced);
-    g_subprocess_wait(f->sliced, NULL, NULL);
-    g_clear_object(&f->sliced);
-    start_sliced(f);
-    status = json(f, "status --json");
+    sliced_kill(f);
+    sliced_start(f, NULL);
+    sliced_wait_ready(f, 2);
+    status = sliced_json(f, "status --json");
     g_assert_cmpint(json_object_get_int_member(json_node_get_object(status),
                                                "incarnation"), ==, 2);
     g_assert_cmpint(slicectl(f, "slice move 1a --to web1"), ==, 0);
@@ -462,12 +300,12 @@ static void test_restart(Fixture *f, gconstpointer data)
 
 static void test_restored(Fixture *f, gconstpointer data)
 {
-    stop_sliced(f);
+    sliced_stop(f);
     fake_engine_fence(f->fake[0], ONE);
     fake_engine_fence(f->fake[0], TWO);
     fake_engine_add(f->fake[1], TWO, 40001); /* it had been moved since */
-    f->sliced = NULL;
-    start_sliced(f);
+    sliced_start(f, NULL);
+    sliced_wait_ready(f, 2);
     while (fake_engine_is_fenced(f->fake[0], ONE) ||
            fake_engine_state(f->fake[0], TWO)) {
         g_main_context_iteration(NULL, TRUE);
