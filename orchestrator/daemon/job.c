@@ -259,6 +259,20 @@ static guint take_plan(SliceJobs *jobs, SliceJob *job, GPtrArray *plan)
     return hopeful;
 }
 
+/* A slice of a drain that is nowhere: its client ended it, or it died with its VM. */
+static void settle_gone(SliceJobs *jobs, SliceJob *job, SliceJobItem *item)
+{
+    const char *vm = job->order->vms[0];
+
+    if (jobs->ops->is_connected(vm, jobs->data)) {
+        settle(jobs, job, item, SLICE_ITEM_ENDED, NULL);
+        return;
+    }
+    item->lost = TRUE;
+    settle(jobs, job, item, SLICE_ITEM_FAILED,
+           g_error_new(SLICE_ERROR, SLICE_ERROR_UNREACHABLE, "VM %s died with it", vm));
+}
+
 /* What failed before and is not in the plan of a new round is on the VM no more. */
 static void drop_ended(SliceJobs *jobs, SliceJob *job, GPtrArray *plan)
 {
@@ -270,9 +284,9 @@ static void drop_ended(SliceJobs *jobs, SliceJob *job, GPtrArray *plan)
     for (guint i = 0; i < job->items->len; i++) {
         SliceJobItem *item = g_ptr_array_index(job->items, i);
 
-        if (item->state == SLICE_ITEM_FAILED &&
+        if (item->state == SLICE_ITEM_FAILED && !item->lost &&
             !g_hash_table_contains(planned, item->slice)) {
-            settle(jobs, job, item, SLICE_ITEM_ENDED, NULL);
+            settle_gone(jobs, job, item);
         }
     }
 }
@@ -339,7 +353,8 @@ static void round_is_over(SliceJobs *jobs, SliceJob *job)
     if (!is_drain(job) || job->cancelled) {
         end(jobs, job);
     } else if (job->n[SLICE_ITEM_MOVED] > job->moved_before || is_late(job) ||
-               !job->n[SLICE_ITEM_FAILED]) {
+               !job->n[SLICE_ITEM_FAILED] ||
+               !jobs->ops->is_connected(job->order->vms[0], jobs->data)) {
         job->pause_ms = PAUSE_MS;
         next_round(jobs, job);
     } else if (!job->timer) {
@@ -388,6 +403,8 @@ static void watched(const SliceMoveView *view, gpointer data)
     if (view->outcome == SLICE_MOVE_MOVED) {
         settle(jobs, job, item, SLICE_ITEM_MOVED, NULL);
     } else {
+        item->lost = view->outcome == SLICE_MOVE_LOST &&
+                     !g_error_matches(view->error, SLICE_ERROR, SLICE_ERROR_NOT_FOUND);
         settle(jobs, job, item, SLICE_ITEM_FAILED,
                view->error ? g_error_copy(view->error)
                            : g_error_new(SLICE_ERROR, SLICE_ERROR_FAILED, "it was %s",
@@ -410,11 +427,14 @@ static void begin(SliceJobs *jobs, SliceJob *job, SliceJobItem *item)
     GError *error = NULL;
     Watch *watch;
 
+    if (!entry && is_drain(job)) {
+        settle_gone(jobs, job, item);
+        return;
+    }
     if (!entry) {
-        settle(jobs, job, item, is_drain(job) ? SLICE_ITEM_ENDED : SLICE_ITEM_FAILED,
-               is_drain(job) ? NULL
-                             : g_error_new_literal(SLICE_ERROR, SLICE_ERROR_NOT_FOUND,
-                                                   "it does not exist any more"));
+        settle(jobs, job, item, SLICE_ITEM_FAILED,
+               g_error_new_literal(SLICE_ERROR, SLICE_ERROR_NOT_FOUND,
+                                   "it does not exist any more"));
         return;
     }
     if (is_drain(job) && !g_str_equal(entry->vm, job->order->vms[0]) &&

@@ -37,6 +37,7 @@ const char *slice_item_state_name(SliceItemState state);
  * @error: (nullable): why it was not moved, at the last try
  * @tries: how often it was begun
  * @refused_by: (nullable): VMs that would not take it
+ * @lost: a VM died with it
  */
 typedef struct {
     char *slice;
@@ -48,6 +49,7 @@ typedef struct {
     GError *error;
     guint tries;
     GHashTable *refused_by;
+    gboolean lost;
     guint64 bytes;
     guint64 packets;
     guint64 quiet_us;
@@ -92,12 +94,14 @@ typedef struct SliceJobs SliceJobs;
  * SliceJobsOps: the jobs' surroundings
  * @entry: (nullable): where the slice is now
  * @plan: see slice_plan_make()
+ * @is_connected: does this VM's engine answer?
  * @changed: after each change; @item (nullable): of this one
  */
 typedef struct {
     const SliceEntry *(*entry)(const char *id, gpointer data);
     GPtrArray *(*plan)(const SliceOrder *order, GHashTable *avoid, gpointer data,
                        GError **error);
+    gboolean (*is_connected)(const char *vm, gpointer data);
     void (*changed)(const SliceJob *job, const SliceJobItem *item,
                     gpointer data);
 } SliceJobsOps;

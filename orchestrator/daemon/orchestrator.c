@@ -524,6 +524,11 @@ static const SliceEntry *job_entry(const char *id, gpointer data)
     return slice_registry_find(self->registry, id, NULL);
 }
 
+static gboolean job_is_connected(const char *vm, gpointer data)
+{
+    return slice_orchestrator_engine(data, vm) != NULL;
+}
+
 static void job_changed(const SliceJob *job, const SliceJobItem *item,
                         gpointer data)
 {
@@ -535,6 +540,7 @@ static void job_changed(const SliceJob *job, const SliceJobItem *item,
 static const SliceJobsOps job_ops = {
     .entry = job_entry,
     .plan = slice_orchestrator_plan_for,
+    .is_connected = job_is_connected,
     .changed = job_changed,
 };
 

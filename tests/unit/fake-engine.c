@@ -2,59 +2,16 @@
 /*
  * fake-engine.c - a stand-in for QEMU with a slice engine: QMP on a unix socket
  */
-#include "fake-engine.h"
+#include "fake-engine-private.h"
 
 #include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 #include <string.h>
 
-typedef struct {
-    char *id;
-    const char *state;
-    guint64 term;
-    char *client;
-    char *label;
-    const char *movability, *why;
-    GArray *ports;
-    FakeEngine *peer; /* of its move; NULL: none */
-    gboolean whole;   /* its image has arrived */
-    gboolean fenced;
-} Slice;
-
-/* Terms for moves of its own. */
-typedef struct {
-    guint64 next, end;
-} Lease;
-
-typedef struct {
-    char *answer;
-    char *why;
-} Answer;
-
-struct FakeEngine {
-    char *name;
-    char *path;
-    GString *log;
-    GSocketService *service;
-    GPtrArray *connections;
-    GPtrArray *joined;
-    GHashTable *slices;
-    GHashTable *answers;
-    GHashTable *silent;
-    GHashTable *deadly;
-    GHashTable *seen; /* commands */
-    char *refusal;
-    guint orchestrator;
-    Lease lease;
-    char *peers;
-    gboolean ready;
-    gboolean alive;
-};
-
 static void slice_free(gpointer value)
 {
-    Slice *slice = value;
+    FakeSlice *slice = value;
 
     g_free(slice->id);
     g_free(slice->client);
@@ -65,7 +22,7 @@ static void slice_free(gpointer value)
 
 static void answer_free(gpointer value)
 {
-    Answer *answer = value;
+    FakeAnswer *answer = value;
 
     g_free(answer->answer);
     g_free(answer->why);
@@ -84,14 +41,14 @@ static void say(FakeEngine *engine, GSocketConnection *connection,
     g_output_stream_write_all(output, line, strlen(line), NULL, NULL, NULL);
 }
 
-static void say_all(FakeEngine *engine, const char *text)
+void fake_engine_say_all(FakeEngine *engine, const char *text)
 {
     for (guint i = 0; i < engine->connections->len; i++) {
         say(engine, g_ptr_array_index(engine->connections, i), text);
     }
 }
 
-static char *slice_json(const Slice *slice)
+static char *slice_json(const FakeSlice *slice)
 {
     g_autoptr(GString) flows = g_string_new("");
 
@@ -114,10 +71,10 @@ static char *slice_json(const Slice *slice)
         slice->fenced ? "true" : "false", flows->str);
 }
 
-static void tell_step(FakeEngine *engine, const char *id, guint64 term,
+void fake_engine_tell_step(FakeEngine *engine, const char *id, guint64 term,
                       const char *step, const char *why)
 {
-    const Slice *slice = g_hash_table_lookup(engine->slices, id);
+    const FakeSlice *slice = g_hash_table_lookup(engine->slices, id);
     const char *peer = slice && slice->peer ? slice->peer->name : NULL;
     g_autofree char *text = NULL;
 
@@ -133,17 +90,17 @@ static void tell_step(FakeEngine *engine, const char *id, guint64 term,
         "%s%s%s%s%s%s}}", id, term, step, g_get_monotonic_time(),
         why ? ", \"why\": \"" : "", why ? why : "", why ? "\"" : "",
         peer ? ", \"peer\": \"" : "", peer ? peer : "", peer ? "\"" : "");
-    say_all(engine, text);
+    fake_engine_say_all(engine, text);
 }
 
-static void tell_changed(FakeEngine *engine, const Slice *slice, gboolean ended)
+void fake_engine_tell_changed(FakeEngine *engine, const FakeSlice *slice, gboolean ended)
 {
     g_autofree char *json = slice_json(slice);
     g_autofree char *text = g_strdup_printf(
         "{\"event\": \"SLICE_CHANGED\", \"data\": {\"slice\": %s,"
         " \"ended\": %s}}", json, ended ? "true" : "false");
 
-    say_all(engine, text);
+    fake_engine_say_all(engine, text);
 }
 
 static char *reply(const char *id, const char *answer, guint64 term,
@@ -156,12 +113,12 @@ static char *reply(const char *id, const char *answer, guint64 term,
 
 /* ---- the table ---- */
 
-static Slice *slice_at(FakeEngine *engine, const char *id)
+FakeSlice *fake_engine_slice(FakeEngine *engine, const char *id)
 {
     return g_hash_table_lookup(engine->slices, id);
 }
 
-static gboolean is(const Slice *slice, const char *state)
+static gboolean is(const FakeSlice *slice, const char *state)
 {
     return slice && g_str_equal(slice->state, state);
 }
@@ -179,13 +136,13 @@ static FakeEngine *joined(FakeEngine *engine, const char *name)
     return NULL;
 }
 
-static void reserve(FakeEngine *engine, FakeEngine *source, const char *id, guint64 term)
+void fake_engine_reserve(FakeEngine *engine, FakeEngine *source, const char *id, guint64 term)
 {
-    const Slice *there = slice_at(source, id);
-    Slice *slice;
+    const FakeSlice *there = fake_engine_slice(source, id);
+    FakeSlice *slice;
 
     fake_engine_add(engine, id, 0);
-    slice = slice_at(engine, id);
+    slice = fake_engine_slice(engine, id);
     g_array_set_size(slice->ports, 0);
     if (there) {
         g_array_append_vals(slice->ports, there->ports->data, there->ports->len);
@@ -197,13 +154,13 @@ static void reserve(FakeEngine *engine, FakeEngine *source, const char *id, guin
     slice->state = "reserved";
     slice->term = term;
     slice->peer = source;
-    tell_step(engine, id, term, "prepared", NULL);
+    fake_engine_tell_step(engine, id, term, "prepared", NULL);
 }
 
 static const char *do_prepare(FakeEngine *engine, const char *id, guint64 term,
                               JsonObject *arguments)
 {
-    Slice *slice = slice_at(engine, id);
+    FakeSlice *slice = fake_engine_slice(engine, id);
     JsonArray *counts = json_object_get_array_member(arguments, "counts");
 
     /* What a guest says of a slice reaches the other guest, which books room for it. */
@@ -213,15 +170,15 @@ static const char *do_prepare(FakeEngine *engine, const char *id, guint64 term,
     if (slice && !is(slice, "gone")) {
         return "is-owner";
     }
-    reserve(engine, joined(engine, json_object_get_string_member(arguments, "source")), id,
+    fake_engine_reserve(engine, joined(engine, json_object_get_string_member(arguments, "source")), id,
             term);
     return "ok";
 }
 
-static const char *do_move(FakeEngine *engine, const char *id, guint64 term,
+const char *fake_engine_begin_move(FakeEngine *engine, const char *id, guint64 term,
                            FakeEngine *target)
 {
-    Slice *slice = slice_at(engine, id);
+    FakeSlice *slice = fake_engine_slice(engine, id);
 
     if (!slice) {
         return "not-found";
@@ -232,49 +189,49 @@ static const char *do_move(FakeEngine *engine, const char *id, guint64 term,
     slice->state = "moving";
     slice->term = term;
     slice->peer = target;
-    tell_step(engine, id, term, "quiesced", NULL);
+    fake_engine_tell_step(engine, id, term, "quiesced", NULL);
     return "ok";
 }
 
 /* The image arrives, the source forgets, the target opens. */
-static void hand_over(FakeEngine *engine, Slice *slice)
+static void hand_over(FakeEngine *engine, FakeSlice *slice)
 {
     FakeEngine *peer = slice->peer;
-    Slice *there = peer && peer->alive ? slice_at(peer, slice->id) : NULL;
+    FakeSlice *there = peer && peer->alive ? fake_engine_slice(peer, slice->id) : NULL;
 
     if (!is(there, "reserved") || there->term != slice->term) {
         return;
     }
     if (peer->refusal) {
-        tell_step(peer, slice->id, slice->term, "discarded", peer->refusal);
+        fake_engine_tell_step(peer, slice->id, slice->term, "discarded", peer->refusal);
         g_hash_table_remove(peer->slices, slice->id);
         slice->state = "owner";
-        tell_step(engine, slice->id, slice->term, "resumed", peer->refusal);
+        fake_engine_tell_step(engine, slice->id, slice->term, "resumed", peer->refusal);
         return;
     }
     there->whole = TRUE;
     there->state = "plugged";
-    tell_step(peer, slice->id, slice->term, "plugged", NULL);
+    fake_engine_tell_step(peer, slice->id, slice->term, "plugged", NULL);
     if (!peer->alive || g_hash_table_contains(peer->silent, "plugged")) {
         return;
     }
     slice->state = "gone";
-    tell_step(engine, slice->id, slice->term, "gone", NULL);
+    fake_engine_tell_step(engine, slice->id, slice->term, "gone", NULL);
     if (engine->alive) { /* else its FORGOT died with it */
         there->state = "owner";
-        tell_step(peer, slice->id, slice->term, "done", NULL);
+        fake_engine_tell_step(peer, slice->id, slice->term, "done", NULL);
     }
 }
 
-static const char *do_unplug(FakeEngine *engine, const char *id, guint64 term)
+const char *fake_engine_unplug(FakeEngine *engine, const char *id, guint64 term)
 {
-    Slice *slice = slice_at(engine, id);
+    FakeSlice *slice = fake_engine_slice(engine, id);
 
     if (!is(slice, "moving") || slice->term != term) {
         return "stale";
     }
     slice->state = "sent";
-    tell_step(engine, id, term, "sent", NULL);
+    fake_engine_tell_step(engine, id, term, "sent", NULL);
     if (engine->alive) {
         hand_over(engine, slice);
     }
@@ -283,7 +240,7 @@ static const char *do_unplug(FakeEngine *engine, const char *id, guint64 term)
 
 static const char *do_abort(FakeEngine *engine, const char *id, guint64 term)
 {
-    Slice *slice = slice_at(engine, id);
+    FakeSlice *slice = fake_engine_slice(engine, id);
 
     if (!slice) {
         return "not-found";
@@ -299,19 +256,19 @@ static const char *do_abort(FakeEngine *engine, const char *id, guint64 term)
         return "not-mine";
     }
     slice->state = "owner";
-    tell_step(engine, id, term, "resumed", NULL);
+    fake_engine_tell_step(engine, id, term, "resumed", NULL);
     return "resumed";
 }
 
 static const char *do_cancel(FakeEngine *engine, const char *id, guint64 term)
 {
-    Slice *slice = slice_at(engine, id);
+    FakeSlice *slice = fake_engine_slice(engine, id);
 
     if (is(slice, "owner") && slice->term == term) {
         return "is-owner";
     }
     if ((is(slice, "reserved") || is(slice, "plugged")) && slice->term == term) {
-        tell_step(engine, id, term, "discarded", NULL);
+        fake_engine_tell_step(engine, id, term, "discarded", NULL);
         g_hash_table_remove(engine->slices, id);
         return "ok";
     }
@@ -320,14 +277,14 @@ static const char *do_cancel(FakeEngine *engine, const char *id, guint64 term)
 
 static const char *do_takeover(FakeEngine *engine, const char *id, guint64 term)
 {
-    Slice *slice = slice_at(engine, id);
+    FakeSlice *slice = fake_engine_slice(engine, id);
 
     if (!slice || slice->term != term) {
         return "stale";
     }
     if (slice->whole || is(slice, "owner")) {
         slice->state = "owner";
-        tell_step(engine, id, term, "done", NULL);
+        fake_engine_tell_step(engine, id, term, "done", NULL);
         return "is-owner";
     }
     g_hash_table_remove(engine->slices, id);
@@ -336,7 +293,7 @@ static const char *do_takeover(FakeEngine *engine, const char *id, guint64 term)
 
 static const char *do_confirm(FakeEngine *engine, const char *id, gboolean accept)
 {
-    Slice *slice = slice_at(engine, id);
+    FakeSlice *slice = fake_engine_slice(engine, id);
 
     if (!slice || !slice->fenced) {
         return slice ? "stale" : "not-found";
@@ -355,11 +312,11 @@ static const char *obey(FakeEngine *engine, const char *command, const char *id,
         return do_prepare(engine, id, term, arguments);
     }
     if (g_str_equal(command, "slice-move")) {
-        return do_move(engine, id, term, joined(engine, json_object_get_string_member(
+        return fake_engine_begin_move(engine, id, term, joined(engine, json_object_get_string_member(
                                                             arguments, "target-name")));
     }
     if (g_str_equal(command, "slice-unplug")) {
-        return do_unplug(engine, id, term);
+        return fake_engine_unplug(engine, id, term);
     }
     if (g_str_equal(command, "slice-abort")) {
         return do_abort(engine, id, term);
@@ -424,9 +381,9 @@ static char *take_order(FakeEngine *engine, const char *command,
         json_object_get_array_member(arguments, "slices"), 0) : arguments;
     g_autofree char *id = g_strdup(json_object_get_string_member(item, "id"));
     guint64 term = json_object_get_int_member(item, "term");
-    Answer *fault = g_hash_table_lookup(engine->answers, command);
+    FakeAnswer *fault = g_hash_table_lookup(engine->answers, command);
     g_autofree char *answered = NULL;
-    Slice *slice;
+    FakeSlice *slice;
 
     if (engine->log) {
         g_string_append_printf(engine->log, "%s%s %s",
@@ -450,7 +407,7 @@ static char *take_order(FakeEngine *engine, const char *command,
     } else {
         const char *answer = obey(engine, command, id, term, arguments);
 
-        slice = slice_at(engine, id);
+        slice = fake_engine_slice(engine, id);
         answered = reply(id, answer, slice ? slice->term : 0, NULL);
     }
     return list ? g_strdup_printf("[%s]", answered) : g_steal_pointer(&answered);
@@ -466,7 +423,7 @@ static char *list_slices(FakeEngine *engine, JsonObject *arguments)
 
     g_hash_table_iter_init(&iter, engine->slices);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        Slice *slice = value;
+        FakeSlice *slice = value;
 
         if ((!id || g_str_equal(id, slice->id)) && !is(slice, "gone")) {
             g_autofree char *json = slice_json(slice);
@@ -637,199 +594,4 @@ void fake_engine_free(FakeEngine *engine)
     g_free(engine->name);
     g_free(engine->path);
     g_free(engine);
-}
-
-void fake_engine_join(FakeEngine *engine, FakeEngine *peer)
-{
-    g_ptr_array_add(engine->joined, peer);
-    g_ptr_array_add(peer->joined, engine);
-}
-
-void fake_engine_add(FakeEngine *engine, const char *id, guint client_port)
-{
-    Slice *slice = g_new0(Slice, 1);
-
-    slice->id = g_strdup(id);
-    slice->state = "owner";
-    slice->movability = "movable";
-    slice->client = g_strdup("192.0.2.99");
-    slice->label = g_strdup("bob");
-    slice->ports = g_array_new(FALSE, FALSE, sizeof(guint));
-    g_array_append_val(slice->ports, client_port);
-    g_hash_table_replace(engine->slices, slice->id, slice);
-    if (client_port) {
-        tell_changed(engine, slice, FALSE);
-    }
-}
-
-void fake_engine_add_client(FakeEngine *engine, const char *id, const char *client,
-                            guint client_port, const char *label)
-{
-    Slice *slice;
-
-    fake_engine_add(engine, id, 0);
-    slice = slice_at(engine, id);
-    g_free(slice->client);
-    slice->client = g_strdup(client);
-    g_free(slice->label);
-    slice->label = g_strdup(label);
-    g_array_index(slice->ports, guint, 0) = client_port;
-    tell_changed(engine, slice, FALSE);
-}
-
-void fake_engine_set_movability(FakeEngine *engine, const char *id,
-                                const char *movability, const char *why)
-{
-    Slice *slice = slice_at(engine, id);
-
-    slice->movability = movability;
-    slice->why = why;
-    tell_changed(engine, slice, FALSE);
-}
-
-void fake_engine_set_state(FakeEngine *engine, const char *id, const char *state,
-                           guint64 term, FakeEngine *peer)
-{
-    Slice *slice = slice_at(engine, id);
-
-    slice->state = state;
-    slice->term = term;
-    slice->peer = peer;
-    slice->whole = g_str_equal(state, "plugged");
-}
-
-guint64 fake_engine_find(FakeEngine *engine, const char *id, FakeEngine *target)
-{
-    Slice *slice = slice_at(engine, id);
-    guint64 term;
-
-    g_assert_cmpuint(engine->lease.next, <, engine->lease.end);
-    term = engine->lease.next++;
-    reserve(target, engine, id, term);
-    g_assert_cmpstr(do_move(engine, id, term, target), ==, "ok");
-    if (engine->alive && target->alive && is(slice, "moving")) {
-        do_unplug(engine, id, term);
-    }
-    return term;
-}
-
-void fake_engine_tell_failed(FakeEngine *engine, const char *id, guint64 term, const char *why)
-{
-    tell_step(engine, id, term, "failed", why);
-}
-
-void fake_engine_lease_low(FakeEngine *engine)
-{
-    say_all(engine, "{\"event\": \"SLICE_LEASE_LOW\", \"data\": {\"terms-left\": 3}}");
-}
-
-guint64 fake_engine_leased(FakeEngine *engine)
-{
-    return engine->lease.next;
-}
-
-const char *fake_engine_peers(FakeEngine *engine)
-{
-    return engine->peers ? engine->peers : "";
-}
-
-gboolean fake_engine_seen(FakeEngine *engine, const char *command)
-{
-    return g_hash_table_contains(engine->seen, command);
-}
-
-void fake_engine_forgive(FakeEngine *engine)
-{
-    g_hash_table_remove_all(engine->answers);
-    g_hash_table_remove_all(engine->silent);
-    g_hash_table_remove_all(engine->deadly);
-    g_clear_pointer(&engine->refusal, g_free);
-}
-
-void fake_engine_add_flow(FakeEngine *engine, const char *id, guint client_port)
-{
-    Slice *slice = slice_at(engine, id);
-
-    g_array_append_val(slice->ports, client_port);
-    tell_changed(engine, slice, FALSE);
-}
-
-void fake_engine_fence(FakeEngine *engine, const char *id)
-{
-    slice_at(engine, id)->fenced = TRUE;
-}
-
-gboolean fake_engine_is_fenced(FakeEngine *engine, const char *id)
-{
-    return slice_at(engine, id)->fenced;
-}
-
-void fake_engine_end(FakeEngine *engine, const char *id)
-{
-    tell_changed(engine, slice_at(engine, id), TRUE);
-    g_hash_table_remove(engine->slices, id);
-}
-
-const char *fake_engine_state(FakeEngine *engine, const char *id)
-{
-    Slice *slice = slice_at(engine, id);
-
-    return slice ? slice->state : NULL;
-}
-
-guint64 fake_engine_term(FakeEngine *engine, const char *id)
-{
-    Slice *slice = slice_at(engine, id);
-
-    return slice ? slice->term : 0;
-}
-
-guint fake_engine_orchestrator(FakeEngine *engine)
-{
-    return engine->orchestrator;
-}
-
-void fake_engine_set_orchestrator(FakeEngine *engine, guint orchestrator)
-{
-    engine->orchestrator = orchestrator;
-}
-
-void fake_engine_answer(FakeEngine *engine, const char *at, const char *answer,
-                        const char *why)
-{
-    Answer *fault = g_new0(Answer, 1);
-
-    fault->answer = g_strdup(answer);
-    fault->why = g_strdup(why);
-    g_hash_table_replace(engine->answers, g_strdup(at), fault);
-}
-
-void fake_engine_stay_silent(FakeEngine *engine, const char *at)
-{
-    g_hash_table_add(engine->silent, g_strdup(at));
-}
-
-void fake_engine_die_at(FakeEngine *engine, const char *at)
-{
-    g_hash_table_add(engine->deadly, g_strdup(at));
-}
-
-void fake_engine_refuse_image(FakeEngine *engine, const char *why)
-{
-    g_free(engine->refusal);
-    engine->refusal = g_strdup(why);
-}
-
-gboolean fake_engine_is_alive(FakeEngine *engine)
-{
-    return engine->alive;
-}
-
-void fake_engine_set_ready(FakeEngine *engine, gboolean ready)
-{
-    engine->ready = ready;
-    say_all(engine, ready ? "{\"event\": \"SLICE_GUEST\", \"data\":"
-                            " {\"ready\": true, \"incarnation\": \"1\"}}"
-                          : "{\"event\": \"SLICE_GUEST\", \"data\":"
-                            " {\"ready\": false, \"incarnation\": \"1\"}}");
 }

@@ -193,6 +193,28 @@ static void test_cancelled_drain(Sliced *f, gconstpointer data)
     g_assert_cmpint(sliced_ctl(f, "job show 1"), ==, 0);
 }
 
+static void test_vm_that_dies_while_drained(Sliced *f, gconstpointer data)
+{
+    GSubprocess *drain;
+
+    fake_engine_stay_silent(f->fake[1], "slice-prepare");
+    fake_engine_stay_silent(f->fake[2], "slice-prepare");
+    drain = sliced_spawn_ctl(f, "vm drain web1");
+    sliced_collect_later(f, drain);
+    while (!fake_engine_seen(f->fake[1], "slice-prepare")) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    fake_engine_end(f->fake[0], id_of(N_SLICES - 1));
+    fake_engine_die(f->fake[0]);
+    while (!f->done) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    g_test_message("%s", f->out);
+    g_assert_cmpint(f->status, !=, 0); /* nobody is told that they ended by themselves */
+    g_assert_null(strstr(f->out, "moved, 32 ended"));
+    g_assert_nonnull(strstr(f->out, "died"));
+}
+
 /* ---- parts ---- */
 
 static void test_split_by_share(Sliced *f, gconstpointer data)
@@ -544,6 +566,7 @@ int main(int argc, char **argv)
     ADD("/operator/drain/catches-what-comes-or-was-busy", test_further_rounds);
     ADD("/operator/drain/vm-that-refuses-is-left-out", test_refusing_vm_is_left_out);
     ADD("/operator/drain/refused-by-all-stays", test_nobody_takes_it);
+    ADD("/operator/drain/vm-that-dies-is-not-called-empty", test_vm_that_dies_while_drained);
     ADD("/operator/drain/cancelled-is-undone", test_cancelled_drain);
     ADD("/operator/split/by-share", test_split_by_share);
     ADD("/operator/split/by-count-among-the-others", test_split_by_count);
