@@ -10,6 +10,26 @@
 #include "slice/frame.h"
 #include "slice/packet.h"
 
+/* What it names is within what there is room for. */
+static void check_reserve(const uint8_t *payload, size_t bytes)
+{
+    uint8_t again[SLICE_FRAME_RESERVE_BYTES_MAX];
+    SliceStreamLayer layers[SLICE_STREAM_LAYERS_MAX];
+    SliceFlow flows[SLICE_STREAM_FLOWS_MAX];
+    SliceStreamReserve reserve;
+    const char *why = NULL;
+
+    if (slice_frame_get_reserve(payload, bytes, &reserve, layers, flows,
+                                &why)) {
+        g_assert(slice_frame_put_reserve(again, &reserve, layers, flows) ==
+                 bytes);
+        g_assert(!memcmp(again, payload, bytes));
+        for (uint32_t i = 0; i < reserve.n_layers; i++) {
+            g_assert(strlen((char *)layers[i].name) < sizeof(layers[i].name));
+        }
+    }
+}
+
 static void check_payload(const SliceStreamHeader *header,
                           const uint8_t *payload)
 {
@@ -18,6 +38,9 @@ static void check_payload(const SliceStreamHeader *header,
     SliceStreamCredit credit;
     SliceStreamDeltaEnd end;
     SliceStreamRefused refused;
+    SliceStreamFind find;
+    SliceStreamFound found;
+    SliceStreamReserved reserved;
     SliceStreamPacket packet;
     SlicePacketInfo info;
     SliceFlow flow;
@@ -43,6 +66,19 @@ static void check_payload(const SliceStreamHeader *header,
         g_assert(slice_frame_put_refused(again, &refused) == bytes);
         g_assert(!memcmp(again, payload, bytes));
     }
+    if (slice_frame_get_find(payload, bytes, &find, &why)) {
+        g_assert(slice_frame_put_find(again, &find) == bytes);
+        g_assert(!memcmp(again, payload, bytes));
+    }
+    if (slice_frame_get_found(payload, bytes, &found, &why)) {
+        g_assert(slice_frame_put_found(again, &found) == bytes);
+        g_assert(!memcmp(again, payload, bytes));
+    }
+    if (slice_frame_get_reserved(payload, bytes, &reserved, &why)) {
+        g_assert(slice_frame_put_reserved(again, &reserved) == bytes);
+        g_assert(!memcmp(again, payload, bytes));
+    }
+    check_reserve(payload, bytes);
     if (slice_frame_get_delta(payload, bytes, &offset, &data, &n, &why)) {
         g_assert(n && data + n == payload + bytes);
     }

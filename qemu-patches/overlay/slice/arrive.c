@@ -2,7 +2,7 @@
 /*
  * arrive.c - a slice comes: the target's side of a move
  *
- * prepare   layers, net header, room and flows fit: reserved, the gate holds
+ * prepare   reserve.c: reserved, the gate holds
  * DELTA     bytes of the image, collected and bounded; packets go to the gate
  * DELTA_END whole and unspoiled: the guest is asked for ROOM, fetches the
  *           bytes from here and plugs, frozen and mute
@@ -56,56 +56,6 @@ static void give_credit(SliceConn *conn, const SliceStreamHeader *header,
                     slice_frame_put_credit(payload, &credit));
 }
 
-/* ---- prepare ---- */
-
-static uint32_t check_layers(SliceStore *store, const SliceArrival *arrival)
-{
-    for (uint32_t i = 0; i < arrival->n_layers; i++) {
-        const SliceLayerInfo *want = &arrival->layers[i];
-        const SliceLayerInfo *have = NULL;
-
-        for (uint32_t j = 0; j < store->n_layers && !have; j++) {
-            if (!strcmp(store->layers[j].name, want->name)) {
-                have = &store->layers[j];
-            }
-        }
-        if (!have) {
-            return WHY_NO_LAYER;
-        }
-        if (have->version != want->version ||
-            have->abi_hash != want->abi_hash) {
-            return WHY_LAYER_VERSION;
-        }
-    }
-    return WHY_NONE;
-}
-
-static uint32_t check_arrival(SliceStore *store, const SliceArrival *arrival)
-{
-    SliceEntry *other;
-
-    if (!store->is_guest_ready) {
-        return WHY_NO_LAYER;
-    }
-    if (arrival->n_flows > SLICE_TABLE_FLOWS_MAX ||
-        arrival->memory_bytes > store->image_bytes_max) {
-        return WHY_TOO_LARGE;
-    }
-    if (arrival->n_flows &&
-        (!store->gate_ops || store->gate_ops->vnet_hdr_len(store->gate) !=
-         arrival->vnet_hdr_len)) {
-        return WHY_OPTION;
-    }
-    for (uint32_t i = 0; i < arrival->n_flows; i++) {
-        other = slice_table_find_flow(store->table, &arrival->flows[i]);
-        if (other && !slice_entry_is_tombstone(other) &&
-            !slice_id_is(other->id, arrival->id)) {
-            return WHY_TUPLE_IN_USE;
-        }
-    }
-    return check_layers(store, arrival);
-}
-
 /* It is not wanted here, now or any more: flows stay mute, packets go back. */
 static void discard(SliceStore *store, SliceEntry *entry, uint32_t why)
 {
@@ -116,6 +66,9 @@ static void discard(SliceStore *store, SliceEntry *entry, uint32_t why)
     slice_transfer_rest(transfer);
     if (transfer->is_room_asked) {
         slice_store_tell_guest(store, VIRTIO_SLICE_EVENT_DISCARD, entry->id,
+                               entry->term, 0, true);
+    } else if (transfer->is_booked) {
+        slice_store_tell_guest(store, VIRTIO_SLICE_EVENT_UNRESERVE, entry->id,
                                entry->term, 0, true);
     }
     slice_outbox_attach(&transfer->box, transfer->conn);
@@ -141,56 +94,7 @@ static void refuse_arrival(SliceStore *store, SliceEntry *entry, uint32_t why)
     }
 }
 
-/* The first @n flows of @arrival are held in vain: as they were before. */
-static void unhold(SliceStore *store, const SliceArrival *arrival, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        SliceEntry *other = slice_table_find_flow(store->table,
-                                                  &arrival->flows[i]);
-
-        if (!other) {
-            store->gate_ops->remove(store->gate, &arrival->flows[i]);
-        } else {
-            store->gate_ops->give_back(store->gate, &arrival->flows[i]);
-            store->gate_ops->set_mode(store->gate, &arrival->flows[i],
-                                      SLICE_GATE_FORWARD, NULL);
-        }
-    }
-}
-
-/* All of the flows or none; they are no entry's yet. */
-static bool hold(SliceStore *store, const SliceArrival *arrival)
-{
-    for (uint32_t i = 0; i < arrival->n_flows; i++) {
-        if (!store->gate_ops->set_mode(store->gate, &arrival->flows[i],
-                                       SLICE_GATE_HOLD, NULL)) {
-            unhold(store, arrival, i);
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Those of the tombstone's flows that do not come back are nobody's. */
-static void drop_old_flows(SliceStore *store, SliceEntry *entry,
-                           const SliceArrival *arrival)
-{
-    for (uint32_t i = 0; store->gate_ops && i < entry->n_flows; i++) {
-        const SliceFlow *flow = &entry->flows[i];
-        bool comes = false;
-
-        for (uint32_t j = 0; j < arrival->n_flows && !comes; j++) {
-            comes = !memcmp(&arrival->flows[j], flow, sizeof(*flow));
-        }
-        if (!comes &&
-            slice_table_find_flow(store->table, flow) == entry) {
-            store->gate_ops->remove(store->gate, flow);
-        }
-    }
-}
-
-/* A connection of that source's, the newest that speaks; or NULL. */
-static SliceConn *find_conn(SliceStore *store, const char *name)
+SliceConn *slice_arrive_find_conn(SliceStore *store, const char *name)
 {
     SliceConn *found = NULL;
 
@@ -204,60 +108,6 @@ static SliceConn *find_conn(SliceStore *store, const char *name)
         }
     }
     return found;
-}
-
-SliceAnswer slice_arrive_prepare(SliceStore *store, const SliceArrival *arrival,
-                                 uint32_t *ret_why)
-{
-    SliceEntry *entry = slice_table_find(store->table, arrival->id);
-    bool was_there = entry != NULL;
-    uint64_t was_term = was_there ? entry->term : 0;
-    uint32_t why = check_arrival(store, arrival);
-    bool is_held;
-
-    *ret_why = why;
-    if (why) {
-        return SLICE_ANSWER_REFUSED;
-    }
-    switch (slice_table_step(store->table, arrival->id, SLICE_MSG_PREPARE,
-                             arrival->term, &entry)) {
-    case SLICE_DO_HOLD:
-        break;
-    case SLICE_SAY_IS_OWNER:
-        return SLICE_ANSWER_IS_OWNER;
-    case SLICE_DO_REFUSE:
-        *ret_why = WHY_MEMORY;
-        return SLICE_ANSWER_REFUSED;
-    default:
-        *ret_why = WHY_TERM;
-        return SLICE_ANSWER_BUSY;
-    }
-    is_held = hold(store, arrival);
-    if (!is_held || !slice_transfer_new(store, entry)) {
-        if (was_there) {
-            slice_table_unreserve(store->table, entry, was_term);
-        } else {
-            slice_table_remove(store->table, entry);
-        }
-        if (is_held) {
-            unhold(store, arrival, arrival->n_flows);
-        }
-        *ret_why = is_held ? WHY_STATE : WHY_MEMORY;
-        return is_held ? SLICE_ANSWER_BUSY : SLICE_ANSWER_REFUSED;
-    }
-    entry->transfer->box.next = slice_transfer_next_bulk;
-    entry->transfer->conn = find_conn(store, arrival->source);
-    g_free(entry->peer);
-    entry->peer = g_strdup(arrival->source);
-    entry->memory_bytes = arrival->memory_bytes;
-    drop_old_flows(store, entry, arrival);
-    /* check_arrival() has seen that none is another's. */
-    slice_table_set_flows(store->table, entry, arrival->flows,
-                          arrival->n_flows);
-    slice_step_trace(store, "prepared", entry, 0);
-    slice_event_step(store, entry->id, entry->term, SLICE_STEP_PREPARED,
-                     WHY_NONE, 0, 0);
-    return SLICE_ANSWER_OK;
 }
 
 /* ---- opening ---- */
@@ -303,8 +153,13 @@ static void settle_takeover(SliceStore *store, SliceEntry *entry)
 
 void slice_arrive_deadline(SliceTransfer *transfer)
 {
-    if (transfer->is_takeover && transfer->conn) {
-        slice_conn_close(transfer->conn);
+    if (transfer->is_takeover) {
+        if (transfer->conn) {
+            slice_conn_close(transfer->conn);
+        }
+    } else if (transfer->lapse_ms && !transfer->is_whole &&
+               transfer->entry->state == SLICE_STATE_RESERVED) {
+        refuse_arrival(transfer->store, transfer->entry, WHY_DEADLINE);
     }
 }
 
@@ -347,6 +202,9 @@ SliceAnswer slice_arrive_cancel(SliceStore *store, SliceId id, uint64_t term)
 {
     SliceEntry *entry;
 
+    if (slice_reserve_cancel(store, id, term, NULL)) {
+        return SLICE_ANSWER_OK;
+    }
     switch (slice_table_step(store->table, id, SLICE_MSG_CANCEL, term,
                              &entry)) {
     case SLICE_DO_DISCARD:
@@ -446,6 +304,9 @@ static void take_delta(SliceStore *store, SliceConn *conn,
     if (!slice_transfer_add(transfer, data, bytes)) {
         refuse_arrival(store, entry, WHY_MEMORY);
         return;
+    }
+    if (transfer->lapse_ms && !transfer->is_takeover) {
+        slice_transfer_arm(transfer, transfer->lapse_ms);
     }
     transfer->credit_owed += header->bytes;
     if (transfer->credit_owed >= CREDIT_PORTION) {
@@ -553,6 +414,9 @@ static void take_cancelled(SliceStore *store, SliceConn *conn, SliceId id,
 {
     SliceEntry *entry;
 
+    if (slice_reserve_cancel(store, id, term, conn)) {
+        return;
+    }
     if (find_its(store, conn, id) &&
         slice_table_step(store->table, id, SLICE_MSG_CANCELLED, term,
                          &entry) == SLICE_DO_DISCARD) {
@@ -606,6 +470,10 @@ bool slice_arrive_frame(SliceStore *store, SliceConn *conn,
             take_cancelled(store, conn, id, header->term);
         }
         return true;
+    case SLICE_STREAM_FIND:
+        return slice_lookup_frame(store, conn, header, payload, ret_why);
+    case SLICE_STREAM_RESERVE:
+        return slice_reserve_frame(store, conn, header, payload, ret_why);
     case SLICE_STREAM_PONG:
         return true;
     default:
@@ -648,10 +516,12 @@ void slice_arrive_conn_lost(SliceStore *store, SliceConn *conn)
 {
     SliceEntry *entry, *next;
 
+    slice_reserve_drop(store, conn);
+    slice_lookup_conn_lost(store, conn);
     QTAILQ_FOREACH_SAFE(entry, slice_table_entries(store->table), next, next) {
         if (entry->transfer && entry->transfer->conn == conn) {
             /* The source may have dialled again already. */
-            entry->transfer->conn = find_conn(store, entry->peer);
+            entry->transfer->conn = slice_arrive_find_conn(store, entry->peer);
             settle_takeover(store, entry);
         }
     }
@@ -693,13 +563,16 @@ uint32_t slice_port_plugged(SliceStore *store, SliceId slice, uint64_t term,
     }
     transfer = entry->transfer;
     if (status) {
-        /* It has nothing to discard. */
+        /* It has nothing to discard, and keeps no room for it. */
         transfer->is_room_asked = false;
+        transfer->is_booked = false;
         refuse_arrival(store, entry, why ?: WHY_LAYER_REFUSED);
         return SLICE_RESP_OK;
     }
     slice_table_step(store->table, slice, SLICE_MSG_GUEST_PLUGGED, term,
                      &entry);
+    store->n_changes++;
+    store->n_arrivals++;
     slice_transfer_drop_image(transfer);
     slice_step_trace(store, "plugged", entry, 0);
     slice_event_step(store, slice, term, SLICE_STEP_PLUGGED, WHY_NONE,
@@ -716,5 +589,6 @@ uint32_t slice_port_plugged(SliceStore *store, SliceId slice, uint64_t term,
 void slice_arrive_guest_lost(SliceStore *store, SliceEntry *entry)
 {
     entry->transfer->is_room_asked = false;
+    entry->transfer->is_booked = false;
     refuse_arrival(store, entry, WHY_GONE);
 }

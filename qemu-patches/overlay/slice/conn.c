@@ -38,6 +38,7 @@ struct SliceConn {
     QTAILQ_HEAD(, SliceOutbox) boxes;   /* those with something to send */
     QEMUTimer *hello_timer;
     char peer_name[64];
+    SliceConnNotes notes;
     const SliceConnOps *ops;
     void *opaque;
     uint8_t header[SLICE_FRAME_HEADER_BYTES];
@@ -62,6 +63,11 @@ bool slice_conn_is_newer(const SliceConn *conn, const SliceConn *other)
 const char *slice_conn_peer_name(const SliceConn *conn)
 {
     return conn->peer_name;
+}
+
+SliceConnNotes *slice_conn_notes(SliceConn *conn)
+{
+    return &conn->notes;
 }
 
 static void control_free(gpointer data)

@@ -18,6 +18,7 @@
 
 #include "io/channel.h"
 #include "qemu/queue.h"
+#include "slice/bucket.h"
 #include "slice/frame.h"
 #include "slice/types.h"
 
@@ -36,6 +37,16 @@ struct SliceOutbox {
     bool queued;
     QTAILQ_ENTRY(SliceOutbox) entry;
 };
+
+/**
+ * SliceConnNotes: what the owner keeps about a connection
+ * @n_lookups: that its peer waits for
+ * @lookups: how fast it may ask
+ */
+typedef struct SliceConnNotes {
+    uint32_t n_lookups;
+    SliceBucket lookups;
+} SliceConnNotes;
 
 typedef struct SliceConnOps {
     /** HELLO came. */
@@ -69,6 +80,8 @@ bool slice_conn_is_ready(const SliceConn *conn);
 bool slice_conn_is_newer(const SliceConn *conn, const SliceConn *other);
 /** The peer's name, "" before HELLO. */
 const char *slice_conn_peer_name(const SliceConn *conn);
+
+SliceConnNotes *slice_conn_notes(SliceConn *conn);
 
 /** Queue a control frame; dropped where the connection is not ready. */
 void slice_conn_send(SliceConn *conn, uint16_t type, SliceId slice,

@@ -14,8 +14,10 @@ void slice_event_step(SliceStore *store, SliceId id, uint64_t term,
                       uint64_t packets)
 {
     g_autofree char *name = slice_id_str(id);
+    const SliceEntry *entry = slice_table_find(store->table, id);
 
-    qapi_event_send_slice_move(name, term, step, slice_why_name(why),
+    qapi_event_send_slice_move(name, term, step, entry ? entry->peer : NULL,
+                               slice_why_name(why),
                                bytes != 0, bytes, packets != 0, packets,
                                g_get_monotonic_time());
 }
@@ -26,6 +28,11 @@ void slice_event_changed(SliceStore *store, const SliceEntry *entry,
     g_autoptr(SliceInfo) info = slice_info_new(store, entry);
 
     qapi_event_send_slice_changed(info, ended);
+}
+
+void slice_event_lease_low(SliceStore *store)
+{
+    qapi_event_send_slice_lease_low(slice_follow_terms_left(store));
 }
 
 void slice_event_guest(SliceStore *store)

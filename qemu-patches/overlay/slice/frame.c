@@ -16,6 +16,12 @@ G_STATIC_ASSERT(sizeof(SliceStreamCredit) == SLICE_FRAME_CREDIT_BYTES);
 G_STATIC_ASSERT(sizeof(SliceStreamDeltaEnd) == SLICE_FRAME_DELTA_END_BYTES);
 G_STATIC_ASSERT(sizeof(SliceStreamRefused) == SLICE_FRAME_REFUSED_BYTES);
 G_STATIC_ASSERT(sizeof(SliceStreamPacket) == SLICE_FRAME_PACKET_BYTES);
+G_STATIC_ASSERT(sizeof(SliceStreamFind) == SLICE_FRAME_FIND_BYTES);
+G_STATIC_ASSERT(sizeof(SliceStreamFound) == SLICE_FRAME_FOUND_BYTES);
+G_STATIC_ASSERT(sizeof(SliceStreamReserve) == SLICE_FRAME_RESERVE_BYTES);
+G_STATIC_ASSERT(sizeof(SliceStreamLayer) == SLICE_FRAME_LAYER_BYTES);
+G_STATIC_ASSERT(sizeof(SliceFlow) == SLICE_FRAME_FLOW_BYTES);
+G_STATIC_ASSERT(sizeof(SliceStreamReserved) == SLICE_FRAME_RESERVED_BYTES);
 
 #define CRC_OFFSET offsetof(SliceStreamHeader, crc32c)
 
@@ -108,6 +114,59 @@ size_t slice_frame_put_packet(uint8_t *to, const SliceStreamPacket *packet)
     stl_le_p(to, packet->origin);
     stl_le_p(to + 4, packet->bytes);
     return SLICE_FRAME_PACKET_BYTES;
+}
+
+size_t slice_frame_put_find(uint8_t *to, const SliceStreamFind *find)
+{
+    stq_le_p(to, find->tag);
+    memcpy(to + 8, find->digest, sizeof(find->digest));
+    return SLICE_FRAME_FIND_BYTES;
+}
+
+size_t slice_frame_put_found(uint8_t *to, const SliceStreamFound *found)
+{
+    stq_le_p(to, found->tag);
+    stl_le_p(to + 8, found->status);
+    stl_le_p(to + 12, found->changes);
+    return SLICE_FRAME_FOUND_BYTES;
+}
+
+size_t slice_frame_put_reserved(uint8_t *to,
+                                const SliceStreamReserved *reserved)
+{
+    stl_le_p(to, reserved->status);
+    stl_le_p(to + 4, reserved->why);
+    return SLICE_FRAME_RESERVED_BYTES;
+}
+
+size_t slice_frame_put_reserve(uint8_t *to, const SliceStreamReserve *reserve,
+                               const SliceStreamLayer *layers,
+                               const SliceFlow *flows)
+{
+    uint8_t *at = to + SLICE_FRAME_RESERVE_BYTES;
+
+    stq_le_p(to, reserve->memory_bytes);
+    stl_le_p(to + 8, reserve->vnet_hdr_bytes);
+    stl_le_p(to + 12, reserve->deadline_ms);
+    stl_le_p(to + 16, reserve->n_layers);
+    stl_le_p(to + 20, reserve->n_flows);
+    for (int i = 0; i < SLICE_COUNTS_MAX; i++) {
+        stw_le_p(to + 24 + 4 * i, reserve->counts[i].rank);
+        stw_le_p(to + 26 + 4 * i, reserve->counts[i].n);
+    }
+    for (uint32_t i = 0; i < reserve->n_layers; i++) {
+        memcpy(at, layers[i].name, sizeof(layers[i].name));
+        stl_le_p(at + 16, layers[i].version);
+        stl_le_p(at + 20, layers[i].rank);
+        stq_le_p(at + 24, layers[i].abi_hash);
+        at += SLICE_FRAME_LAYER_BYTES;
+    }
+    for (uint32_t i = 0; i < reserve->n_flows; i++) {
+        /* Bytes and network order only. */
+        memcpy(at, &flows[i], sizeof(flows[i]));
+        at += SLICE_FRAME_FLOW_BYTES;
+    }
+    return at - to;
 }
 
 bool slice_frame_parse_header(const uint8_t *bytes,
@@ -280,6 +339,132 @@ bool slice_frame_get_packet(const uint8_t *payload, size_t bytes,
     }
     *ret_packet = packet;
     *ret_data = payload + SLICE_FRAME_PACKET_BYTES;
+    return true;
+}
+
+bool slice_frame_get_find(const uint8_t *payload, size_t bytes,
+                          SliceStreamFind *ret_find, const char **ret_why)
+{
+    if (!is_length(bytes, SLICE_FRAME_FIND_BYTES, ret_why)) {
+        return false;
+    }
+    ret_find->tag = ldq_le_p(payload);
+    memcpy(ret_find->digest, payload + 8, sizeof(ret_find->digest));
+    return true;
+}
+
+bool slice_frame_get_found(const uint8_t *payload, size_t bytes,
+                           SliceStreamFound *ret_found, const char **ret_why)
+{
+    SliceStreamFound found;
+
+    if (!is_length(bytes, SLICE_FRAME_FOUND_BYTES, ret_why)) {
+        return false;
+    }
+    found = (SliceStreamFound) {
+        .tag = ldq_le_p(payload),
+        .status = ldl_le_p(payload + 8),
+        .changes = ldl_le_p(payload + 12),
+    };
+    if (found.status != SLICE_FOUND_HERE && found.status != SLICE_FOUND_NONE &&
+        found.status != SLICE_FOUND_AGAIN) {
+        *ret_why = "a FOUND of unknown status";
+        return false;
+    }
+    *ret_found = found;
+    return true;
+}
+
+bool slice_frame_get_reserved(const uint8_t *payload, size_t bytes,
+                              SliceStreamReserved *ret_reserved,
+                              const char **ret_why)
+{
+    if (!is_length(bytes, SLICE_FRAME_RESERVED_BYTES, ret_why)) {
+        return false;
+    }
+    ret_reserved->status = ldl_le_p(payload);
+    ret_reserved->why = ldl_le_p(payload + 4);
+    return true;
+}
+
+static bool is_flow(const SliceFlow *flow)
+{
+    size_t used = flow->family == 4 ? 4 : sizeof(flow->local);
+
+    if ((flow->family != 4 && flow->family != 6) || flow->protocol != 6 ||
+        flow->rsvd[0] || flow->rsvd[1] || !flow->local_port ||
+        !flow->remote_port) {
+        return false;
+    }
+    for (size_t i = used; i < sizeof(flow->local); i++) {
+        if (flow->local[i] || flow->remote[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool get_reserve_head(const uint8_t *payload, size_t bytes,
+                             SliceStreamReserve *ret_reserve)
+{
+    SliceLayerCount counts[SLICE_COUNTS_MAX];
+
+    if (bytes < SLICE_FRAME_RESERVE_BYTES) {
+        return false;
+    }
+    *ret_reserve = (SliceStreamReserve) {
+        .memory_bytes = ldq_le_p(payload),
+        .vnet_hdr_bytes = ldl_le_p(payload + 8),
+        .deadline_ms = ldl_le_p(payload + 12),
+        .n_layers = ldl_le_p(payload + 16),
+        .n_flows = ldl_le_p(payload + 20),
+    };
+    for (int i = 0; i < SLICE_COUNTS_MAX; i++) {
+        counts[i].rank = lduw_le_p(payload + 24 + 4 * i);
+        counts[i].n = lduw_le_p(payload + 26 + 4 * i);
+        ret_reserve->counts[i].rank = counts[i].rank;
+        ret_reserve->counts[i].n = counts[i].n;
+    }
+    return ret_reserve->n_layers <= SLICE_STREAM_LAYERS_MAX &&
+           ret_reserve->n_flows <= SLICE_STREAM_FLOWS_MAX &&
+           ret_reserve->deadline_ms &&
+           ret_reserve->deadline_ms <= SLICE_STREAM_DEADLINE_MS_MAX &&
+           slice_counts_are_sound(counts) &&
+           bytes == SLICE_FRAME_RESERVE_BYTES +
+                    ret_reserve->n_layers * SLICE_FRAME_LAYER_BYTES +
+                    ret_reserve->n_flows * SLICE_FRAME_FLOW_BYTES;
+}
+
+bool slice_frame_get_reserve(const uint8_t *payload, size_t bytes,
+                             SliceStreamReserve *ret_reserve,
+                             SliceStreamLayer *ret_layers,
+                             SliceFlow *ret_flows, const char **ret_why)
+{
+    const uint8_t *at = payload + SLICE_FRAME_RESERVE_BYTES;
+
+    *ret_why = "a RESERVE that makes no sense";
+    if (!get_reserve_head(payload, bytes, ret_reserve)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < ret_reserve->n_layers; i++) {
+        SliceStreamLayer *layer = &ret_layers[i];
+
+        memcpy(layer->name, at, sizeof(layer->name));
+        layer->version = ldl_le_p(at + 16);
+        layer->rank = ldl_le_p(at + 20);
+        layer->abi_hash = ldq_le_p(at + 24);
+        if (!layer->name[0] || layer->name[sizeof(layer->name) - 1]) {
+            return false;
+        }
+        at += SLICE_FRAME_LAYER_BYTES;
+    }
+    for (uint32_t i = 0; i < ret_reserve->n_flows; i++) {
+        memcpy(&ret_flows[i], at, sizeof(ret_flows[i]));
+        if (!is_flow(&ret_flows[i])) {
+            return false;
+        }
+        at += SLICE_FRAME_FLOW_BYTES;
+    }
     return true;
 }
 

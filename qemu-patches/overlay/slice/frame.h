@@ -13,6 +13,7 @@
 #define SLICE_FRAME_H
 
 #include "slice/stream.h"
+#include "slice/types.h"
 
 #define SLICE_FRAME_HEADER_BYTES 40
 #define SLICE_FRAME_BYTES_MAX \
@@ -42,13 +43,31 @@ uint8_t *slice_frame_build(uint16_t type, uint64_t incarnation,
 #define SLICE_FRAME_DELTA_END_BYTES 16
 #define SLICE_FRAME_REFUSED_BYTES   8
 #define SLICE_FRAME_PACKET_BYTES    8   /* before the packet */
-#define SLICE_FRAME_PAYLOAD_BYTES   80  /* longest of these */
+#define SLICE_FRAME_FIND_BYTES      40
+#define SLICE_FRAME_FOUND_BYTES     16
+#define SLICE_FRAME_RESERVED_BYTES  8
+#define SLICE_FRAME_RESERVE_BYTES   56  /* before layers and flows */
+#define SLICE_FRAME_LAYER_BYTES     32
+#define SLICE_FRAME_FLOW_BYTES      40
+#define SLICE_FRAME_RESERVE_BYTES_MAX \
+    (SLICE_FRAME_RESERVE_BYTES + \
+     SLICE_STREAM_LAYERS_MAX * SLICE_FRAME_LAYER_BYTES + \
+     SLICE_STREAM_FLOWS_MAX * SLICE_FRAME_FLOW_BYTES)
+#define SLICE_FRAME_PAYLOAD_BYTES   SLICE_FRAME_RESERVE_BYTES_MAX /* longest */
 
 size_t slice_frame_put_hello(uint8_t *to, const SliceStreamHello *hello);
 size_t slice_frame_put_credit(uint8_t *to, const SliceStreamCredit *credit);
 size_t slice_frame_put_delta(uint8_t *to, uint64_t offset);
 size_t slice_frame_put_delta_end(uint8_t *to, const SliceStreamDeltaEnd *end);
 size_t slice_frame_put_refused(uint8_t *to, const SliceStreamRefused *refused);
+size_t slice_frame_put_find(uint8_t *to, const SliceStreamFind *find);
+size_t slice_frame_put_found(uint8_t *to, const SliceStreamFound *found);
+size_t slice_frame_put_reserved(uint8_t *to,
+                                const SliceStreamReserved *reserved);
+/** @layers and @flows: as many as @reserve says, within the limits. */
+size_t slice_frame_put_reserve(uint8_t *to, const SliceStreamReserve *reserve,
+                               const SliceStreamLayer *layers,
+                               const SliceFlow *flows);
 size_t slice_frame_put_packet(uint8_t *to, const SliceStreamPacket *packet);
 
 /**
@@ -92,6 +111,18 @@ bool slice_frame_get_refused(const uint8_t *payload, size_t bytes,
 bool slice_frame_get_packet(const uint8_t *payload, size_t bytes,
                             SliceStreamPacket *ret_packet,
                             const uint8_t **ret_data, const char **ret_why);
+bool slice_frame_get_find(const uint8_t *payload, size_t bytes,
+                          SliceStreamFind *ret_find, const char **ret_why);
+bool slice_frame_get_found(const uint8_t *payload, size_t bytes,
+                           SliceStreamFound *ret_found, const char **ret_why);
+bool slice_frame_get_reserved(const uint8_t *payload, size_t bytes,
+                              SliceStreamReserved *ret_reserved,
+                              const char **ret_why);
+/** @ret_layers and @ret_flows have room for as many as there may be. */
+bool slice_frame_get_reserve(const uint8_t *payload, size_t bytes,
+                             SliceStreamReserve *ret_reserve,
+                             SliceStreamLayer *ret_layers,
+                             SliceFlow *ret_flows, const char **ret_why);
 /** PLUGGED, FORGOT, CANCELLED have no payload. */
 bool slice_frame_get_nothing(size_t bytes, const char **ret_why);
 

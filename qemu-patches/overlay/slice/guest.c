@@ -26,7 +26,7 @@ static bool offer_event(SliceStore *store, const SliceGuestEvent *event)
 {
     return store->port_ops && store->is_guest_ready &&
            store->port_ops->event(store->port, event->type, event->slice,
-                                  event->term, event->arg);
+                                  event->term, event->arg, event->data);
 }
 
 void slice_guest_flush(void *opaque)
@@ -47,10 +47,21 @@ void slice_guest_flush(void *opaque)
 bool slice_store_tell_guest(SliceStore *store, uint16_t type, SliceId slice,
                             uint64_t term, uint64_t arg, bool must)
 {
+    return slice_store_tell_guest_data(store, type, slice, term, arg, NULL,
+                                       must);
+}
+
+bool slice_store_tell_guest_data(SliceStore *store, uint16_t type,
+                                 SliceId slice, uint64_t term, uint64_t arg,
+                                 const uint8_t *data, bool must)
+{
     SliceGuestEvent event = {
         .type = type, .slice = slice, .term = term, .arg = arg,
     };
 
+    if (data) {
+        memcpy(event.data, data, sizeof(event.data));
+    }
     if (g_queue_is_empty(store->guest_events) && offer_event(store, &event)) {
         trace_slice_guest_event(type, slice.counter, term, arg, false);
         return true;
@@ -140,6 +151,7 @@ static bool same_info(const SliceEntry *entry, const SliceInfoFromGuest *info)
            entry->n_capsules == info->n_capsules &&
            entry->memory_bytes == info->memory_bytes &&
            entry->n_flows == info->n_listed &&
+           !memcmp(entry->counts, info->counts, sizeof(entry->counts)) &&
            !strcmp(entry->label, info->label) &&
            !strcmp(entry->top_layer, info->top_layer) &&
            (!entry->n_flows ||
@@ -153,6 +165,7 @@ static void take_info(SliceEntry *entry, const SliceInfoFromGuest *info)
     entry->n_capsules = info->n_capsules;
     entry->movability = info->movability;
     entry->why = info->why;
+    memcpy(entry->counts, info->counts, sizeof(entry->counts));
     pstrcpy(entry->label, sizeof(entry->label), info->label);
     pstrcpy(entry->top_layer, sizeof(entry->top_layer), info->top_layer);
 }
@@ -240,6 +253,9 @@ void slice_port_reset(SliceStore *store)
     store->n_layers = 0;
     g_queue_clear_full(store->guest_events, g_free);
     timer_del(store->guest_timer);
+    slice_reserve_guest_lost(store);
+    slice_find_guest_lost(store);
+    slice_lookup_guest_lost(store);
     QTAILQ_FOREACH_SAFE(entry, slice_table_entries(store->table), next, next) {
         switch (entry->state) {
         case SLICE_STATE_OWNER:

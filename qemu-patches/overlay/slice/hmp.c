@@ -34,6 +34,28 @@ static void print_flow(Monitor *mon, const SliceFlowInfo *flow)
                    remote);
 }
 
+/* Names of the cluster's other VMs, those without a connection in brackets. */
+static void print_peers(Monitor *mon, const SliceStoreInfo *store)
+{
+    int column = monitor_printf(mon, "peers:");
+    SlicePeerInfoList *peer;
+
+    for (peer = store->peers; peer; peer = peer->next) {
+        g_autofree char *name = printable(peer->value->name);
+        g_autofree char *word = g_strdup_printf(
+            peer->value->connected ? " %s" : " (%s)", name);
+
+        if (column + strlen(word) > 79) {
+            column = monitor_printf(mon, "\n      ") - 1;
+        }
+        column += monitor_printf(mon, "%s", word);
+    }
+    monitor_printf(mon, "%s\n", store->peers ? "" : " none");
+    monitor_printf(mon, "moves of its own: %" PRIu64 " terms left, %u "
+                   "connections look for their session\n", store->terms_left,
+                   store->finds);
+}
+
 static void print_slice(Monitor *mon, const SliceInfo *slice)
 {
     g_autofree char *memory = size_to_str(slice->memory);
@@ -82,6 +104,7 @@ void hmp_info_slices(Monitor *mon, const QDict *qdict)
     monitor_printf(mon, "packets: %" PRIu64 " held, %" PRIu64 " dropped, %"
                    PRIu64 " muted\n", store->held_packets,
                    store->dropped_packets, store->muted_packets);
+    print_peers(mon, store);
     if (slices) {
         monitor_printf(mon, "%-33s %-8s %4s %9s %s\n", "slice", "state",
                        "caps", "memory", "movable");

@@ -3,6 +3,8 @@
  * info.c - slices as QAPI sees them, and their names
  */
 #include "qemu/osdep.h"
+#include "qapi/clone-visitor.h"
+#include "qapi/qapi-visit-sockets.h"
 #include "qapi/util.h"
 #include "io/channel-socket.h"
 #include "qemu/cutils.h"
@@ -99,6 +101,7 @@ SliceInfo *slice_info_new(SliceStore *store, const SliceEntry *entry)
 {
     SliceInfo *info = g_new0(SliceInfo, 1);
     SliceFlowInfoList **tail = &info->flows;
+    SliceCountList **count_tail = &info->counts;
     const char *why = slice_why_name(entry->why);
 
     info->id = slice_id_str(entry->id);
@@ -116,6 +119,13 @@ SliceInfo *slice_info_new(SliceStore *store, const SliceEntry *entry)
     info->top_layer = g_utf8_make_valid(entry->top_layer, -1);
     info->capsules = entry->n_capsules;
     info->memory = entry->memory_bytes;
+    for (int i = 0; i < SLICE_COUNTS_MAX && entry->counts[i].rank; i++) {
+        SliceCount *count = g_new0(SliceCount, 1);
+
+        count->rank = entry->counts[i].rank;
+        count->count = entry->counts[i].n;
+        QAPI_LIST_APPEND(count_tail, count);
+    }
     info->fenced = entry->fenced;
     for (uint32_t i = 0; i < entry->n_flows; i++) {
         QAPI_LIST_APPEND(tail, slice_flow_info_new(&entry->flows[i]));
@@ -144,6 +154,23 @@ static SliceLayerList *layer_list(const SliceStore *store)
     return list;
 }
 
+static SlicePeerInfoList *peer_list(SliceStore *store)
+{
+    const GPtrArray *peers = slice_find_peers(store);
+    SlicePeerInfoList *list = NULL, **tail = &list;
+
+    for (guint i = 0; i < peers->len; i++) {
+        const SlicePeer *peer = g_ptr_array_index(peers, i);
+        SlicePeerInfo *info = g_new0(SlicePeerInfo, 1);
+
+        info->name = g_strdup(peer->name);
+        info->address = QAPI_CLONE(SocketAddress, peer->address);
+        info->connected = peer->conn && slice_conn_is_ready(peer->conn);
+        QAPI_LIST_APPEND(tail, info);
+    }
+    return list;
+}
+
 SliceStoreInfo *slice_store_info_new(SliceStore *store)
 {
     SliceStoreInfo *info = g_new0(SliceStoreInfo, 1);
@@ -162,6 +189,9 @@ SliceStoreInfo *slice_store_info_new(SliceStore *store)
     info->slices = slice_table_n_slices(store->table);
     info->tombstones = slice_table_n_tombstones(store->table);
     info->dropped_packets = store->n_dropped;
+    info->peers = peer_list(store);
+    info->terms_left = slice_follow_terms_left(store);
+    info->finds = slice_find_n(store);
     if (store->gate_ops) {
         SliceGateStats stats = {};
 

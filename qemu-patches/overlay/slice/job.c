@@ -18,16 +18,32 @@ typedef struct SliceMoveJob {
     uint32_t n_total;
     uint32_t n_left;
     uint32_t n_moved;
+    QTAILQ_HEAD(, SliceTransfer) transfers;     /* @n_left of them */
 } SliceMoveJob;
+
+void slice_job_add(SliceMoveJob *job, SliceTransfer *transfer)
+{
+    if (job) {
+        transfer->job = job;
+        QTAILQ_INSERT_TAIL(&job->transfers, transfer, job_next);
+    }
+}
+
+static void forget_item(SliceMoveJob *job, SliceTransfer *transfer)
+{
+    QTAILQ_REMOVE(&job->transfers, transfer, job_next);
+    transfer->job = NULL;
+}
 
 void slice_job_item_done(SliceTransfer *transfer, bool moved)
 {
     SliceMoveJob *job = transfer->job;
 
+    slice_follow_over(transfer, moved);
     if (!job) {
         return;
     }
-    transfer->job = NULL;
+    forget_item(job, transfer);
     job->n_left--;
     job->n_moved += moved;
     job_progress_update(&job->common, 1);
@@ -39,15 +55,15 @@ void slice_job_item_done(SliceTransfer *transfer, bool moved)
 static void abort_items(SliceMoveJob *job)
 {
     SliceStore *store = job->store;
-    SliceEntry *entry, *next;
+    SliceTransfer *transfer, *next;
 
-    QTAILQ_FOREACH_SAFE(entry, slice_table_entries(store->table), next, next) {
-        if (entry->transfer && entry->transfer->job == job) {
-            slice_move_abort_now(store, entry->id, entry->term);
-            if (entry->transfer) {
-                entry->transfer->job = NULL;
-            }
-        }
+    QTAILQ_FOREACH_SAFE(transfer, &job->transfers, job_next, next) {
+        SliceEntry *entry = transfer->entry;
+
+        slice_move_abort_now(store, entry->id, entry->term);
+    }
+    while ((transfer = QTAILQ_FIRST(&job->transfers))) {
+        forget_item(job, transfer);
     }
     slice_store_wake(store);
 }
@@ -93,6 +109,7 @@ bool slice_move_start(SliceStore *store, const char *job_id, SlicePeer *peer,
         return false;
     }
     job->store = store;
+    QTAILQ_INIT(&job->transfers);
     object_ref(OBJECT(store));
     for (uint32_t i = 0; i < n; i++) {
         ret_answers[i] = slice_move_begin(store, ids[i], terms[i], peer,

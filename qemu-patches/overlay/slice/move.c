@@ -147,6 +147,7 @@ static void give_up_unfrozen(SliceStore *store, SliceEntry *entry,
     slice_table_step(store->table, entry->id, SLICE_MSG_GIVE_UP, entry->term,
                      &entry);
     slice_table_resumed(store->table, entry);
+    transfer->why = why;
     tell_target(transfer, SLICE_STREAM_CANCELLED);
     slice_job_item_done(transfer, false);
     slice_gate_remove(store, entry);
@@ -217,8 +218,9 @@ SliceAnswer slice_move_begin(SliceStore *store, SliceId id, uint64_t term,
     }
     transfer->box.next = slice_transfer_next_bulk;
     transfer->peer = peer;
-    peer->n_users++;
+    slice_peer_ref(peer);
     slice_peer_want(peer);
+    QTAILQ_INSERT_TAIL(&peer->transfers, transfer, peer_next);
     transfer->deadline_ms = deadline_ms;
     g_free(entry->peer);
     entry->peer = g_strdup(peer->name);
@@ -233,7 +235,7 @@ SliceAnswer slice_move_begin(SliceStore *store, SliceId id, uint64_t term,
         *ret_why = WHY_MEMORY;
         return SLICE_ANSWER_BUSY;
     }
-    transfer->job = job;
+    slice_job_add(job, transfer);
     slice_transfer_arm(transfer, deadline_ms + GUEST_GRACE_MS);
     return SLICE_ANSWER_OK;
 }
@@ -252,6 +254,7 @@ static void announce_quiesced(SliceTransfer *transfer)
     slice_step_trace(transfer->store, "quiesced", entry, 0);
     slice_event_step(transfer->store, entry->id, entry->term,
                      SLICE_STEP_QUIESCED, WHY_NONE, 0, 0);
+    slice_follow_quiesced(transfer);
 }
 
 SliceAnswer slice_move_unplug(SliceStore *store, SliceId id, uint64_t term,
@@ -596,6 +599,7 @@ static void forget(SliceStore *store, SliceEntry *entry)
     slice_transfer_drop_image(transfer);
     slice_transfer_drop_packets(transfer, transfer->n_packets_sent);
     slice_transfer_rest(transfer);
+    store->n_changes++;
     slice_job_item_done(transfer, true);
     slice_step_trace(store, "gone", entry, 0);
     slice_event_step(store, entry->id, entry->term, SLICE_STEP_GONE, WHY_NONE,
@@ -713,6 +717,10 @@ bool slice_move_frame(SliceStore *store, SliceConn *conn,
         }
         take_return(store, id, header->term, &packet, data);
         return true;
+    case SLICE_STREAM_FOUND:
+        return slice_find_frame(store, conn, header, payload, ret_why);
+    case SLICE_STREAM_RESERVED:
+        return slice_follow_frame(store, conn, header, payload, ret_why);
     case SLICE_STREAM_PONG:
         take_pong(store, conn, payload, header->bytes);
         return true;
@@ -724,15 +732,11 @@ bool slice_move_frame(SliceStore *store, SliceConn *conn,
 
 void slice_move_peer_ready(SlicePeer *peer)
 {
-    SliceStore *store = peer->store;
-    SliceTransfer *transfer;
-    SliceEntry *entry;
+    SliceTransfer *transfer, *next;
 
-    QTAILQ_FOREACH(entry, slice_table_entries(store->table), next) {
-        transfer = entry->transfer;
-        if (!transfer || transfer->peer != peer) {
-            continue;
-        }
+    QTAILQ_FOREACH_SAFE(transfer, &peer->transfers, peer_next, next) {
+        SliceEntry *entry = transfer->entry;
+
         transfer->credit = SLICE_STREAM_CREDIT_BYTES;
         if (entry->state == SLICE_STATE_SENT) {
             /* All again: what arrived is dropped or known at the target. */

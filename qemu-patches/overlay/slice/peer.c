@@ -164,15 +164,19 @@ SlicePeer *slice_peer_get(SliceStore *store, const char *name,
     peer->retry_ms = RETRY_MIN_MS;
     peer->timer = timer_new_ms(QEMU_CLOCK_REALTIME, timer_fired, peer);
     peer->n_users = 1;
+    QTAILQ_INIT(&peer->transfers);
     QTAILQ_INSERT_TAIL(&store->peers, peer, next);
     return peer;
 }
 
+void slice_peer_ref(SlicePeer *peer)
+{
+    peer->n_users++;
+}
+
 void slice_peer_put(SlicePeer *peer)
 {
-    if (peer) {
-        peer->n_users--;
-    }
+    peer->n_users--;
 }
 
 void slice_peer_free_all(SliceStore *store)
@@ -196,6 +200,7 @@ void slice_peer_unwant(SlicePeer *peer)
 void slice_peer_lost(SlicePeer *peer)
 {
     peer->conn = NULL;
+    slice_find_peer_lost(peer);
     if (peer->n_wanted) {
         retry_later(peer);
     }

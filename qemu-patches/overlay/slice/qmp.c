@@ -15,6 +15,7 @@
 
 #define MOVE_SLICES_MAX     4096
 #define DEADLINE_MS_MAX     600000
+#define PEERS_MAX           256
 
 SliceStoreInfo *qmp_query_slice_store(Error **errp)
 {
@@ -143,11 +144,33 @@ static bool parse_layers(SliceLayerList *list, GArray *layers, Error **errp)
     return true;
 }
 
-SliceReply *qmp_slice_prepare(uint32_t orchestrator, const char *id,
+static bool parse_counts(SliceCountList *list,
+                         SliceLayerCount ret_counts[SLICE_COUNTS_MAX],
+                         Error **errp)
+{
+    uint32_t n = 0;
+
+    for (; list && n < SLICE_COUNTS_MAX; list = list->next, n++) {
+        ret_counts[n] = (SliceLayerCount) { list->value->rank,
+                                            list->value->count };
+        if (!ret_counts[n].rank) {
+            break;
+        }
+    }
+    if (list || !slice_counts_are_sound(ret_counts)) {
+        error_setg(errp, "counts must be at most %d, of different ranks, "
+                   "and not zero", SLICE_COUNTS_MAX);
+        return false;
+    }
+    return true;
+}
+
+SliceReply *coroutine_fn qmp_slice_prepare(uint32_t orchestrator, const char *id,
                               uint64_t term, const char *source,
                               SliceFlowInfoList *flow_list,
                               SliceLayerList *layer_list,
                               uint32_t vnet_header_length, uint64_t memory,
+                              bool has_counts, SliceCountList *count_list,
                               Error **errp)
 {
     g_autoptr(GArray) flows = g_array_new(false, false, sizeof(SliceFlow));
@@ -163,15 +186,19 @@ SliceReply *qmp_slice_prepare(uint32_t orchestrator, const char *id,
     uint32_t why;
 
     if (!store || !parse_flows(flow_list, flows, errp) ||
-        !parse_layers(layer_list, layers, errp)) {
+        !parse_layers(layer_list, layers, errp) ||
+        !parse_counts(has_counts ? count_list : NULL, arrival.counts, errp)) {
         return reply;
     }
     arrival.flows = (const SliceFlow *)flows->data;
     arrival.n_flows = flows->len;
     arrival.layers = (const SliceLayerInfo *)layers->data;
     arrival.n_layers = layers->len;
+    object_ref(OBJECT(store));
     answer = slice_arrive_prepare(store, &arrival, &why);
-    return reply_new(store, arrival.id, answer, why);
+    reply = reply_new(store, arrival.id, answer, why);
+    object_unref(OBJECT(store));
+    return reply;
 }
 
 SliceReply *qmp_slice_cancel(uint32_t orchestrator, const char *id_text,
@@ -240,6 +267,16 @@ static bool parse_items(SliceMoveItemList *list, GArray *ids, GArray *terms,
     return true;
 }
 
+static bool check_address(const SocketAddress *address, Error **errp)
+{
+    if (address->type != SOCKET_ADDRESS_TYPE_INET &&
+        address->type != SOCKET_ADDRESS_TYPE_UNIX) {
+        error_setg(errp, "an engine's stream has an inet or unix address");
+        return false;
+    }
+    return true;
+}
+
 static SliceReplyList *move_replies(SliceStore *store, const SliceId *ids,
                                     uint32_t n, const SliceAnswer *answers,
                                     const uint32_t *whys)
@@ -275,9 +312,7 @@ SliceReplyList *qmp_slice_move(const char *job_id, uint32_t orchestrator,
         error_setg(errp, "deadline-ms must be 1 to %u", DEADLINE_MS_MAX);
         return NULL;
     }
-    if (target->type != SOCKET_ADDRESS_TYPE_INET &&
-        target->type != SOCKET_ADDRESS_TYPE_UNIX) {
-        error_setg(errp, "a target's stream has an inet or unix address");
+    if (!check_address(target, errp)) {
         return NULL;
     }
     if (!slice_store_obey(store, orchestrator)) {
@@ -330,4 +365,74 @@ SliceReply *coroutine_fn qmp_slice_abort(uint32_t orchestrator,
     reply = reply_new(store, id, answer, why);
     object_unref(OBJECT(store));
     return reply;
+}
+
+/* ---- moves of the engines' own ---- */
+
+static SliceSetupReply *setup_reply(SliceStore *store, SliceAnswer answer)
+{
+    SliceSetupReply *reply = g_new0(SliceSetupReply, 1);
+
+    reply->answer = answer;
+    reply->terms_left = slice_follow_terms_left(store);
+    return reply;
+}
+
+SliceSetupReply *qmp_slice_peers(uint32_t orchestrator,
+                                 SlicePeerAddressList *list, Error **errp)
+{
+    SliceStore *store = slice_store_find(errp);
+    g_autoptr(GPtrArray) peers = g_ptr_array_new();
+    SlicePeerAddressList *item;
+    uint32_t n = 0;
+
+    if (!store) {
+        return NULL;
+    }
+    for (item = list; item; item = item->next) {
+        if (++n > PEERS_MAX) {
+            error_setg(errp, "a cluster has at most %d other VMs", PEERS_MAX);
+            return NULL;
+        }
+        if (!check_address(item->value->address, errp)) {
+            return NULL;
+        }
+    }
+    if (!slice_store_obey(store, orchestrator)) {
+        return setup_reply(store, SLICE_ANSWER_STALE_ORCHESTRATOR);
+    }
+    for (item = list; item; item = item->next) {
+        SlicePeer *peer;
+
+        if (!strcmp(item->value->name, store->name)) {
+            continue;
+        }
+        peer = slice_peer_get(store, item->value->name, item->value->address);
+        if (g_ptr_array_find(peers, peer, NULL)) {
+            slice_peer_put(peer);
+        } else {
+            g_ptr_array_add(peers, peer);
+        }
+    }
+    slice_find_set_peers(store, peers);
+    return setup_reply(store, SLICE_ANSWER_OK);
+}
+
+SliceSetupReply *qmp_slice_lease(uint32_t orchestrator, uint64_t first,
+                                 uint32_t count, Error **errp)
+{
+    SliceStore *store = slice_store_find(errp);
+
+    if (!store) {
+        return NULL;
+    }
+    if (!slice_store_obey(store, orchestrator)) {
+        return setup_reply(store, SLICE_ANSWER_STALE_ORCHESTRATOR);
+    }
+    if (!slice_follow_lease(store, first, count)) {
+        error_setg(errp, "%u terms from %" PRIu64 " are no terms", count,
+                   first);
+        return NULL;
+    }
+    return setup_reply(store, SLICE_ANSWER_OK);
 }

@@ -144,6 +144,7 @@ static void conn_ready(void *opaque, SliceConn *conn)
         return;
     }
     slice_move_peer_ready(peer);
+    slice_find_peer_ready(peer);
 }
 
 static bool conn_frame(void *opaque, SliceConn *conn,
@@ -286,6 +287,9 @@ static void store_init(Object *obj)
 
     store->image_bytes_max = 64u << 20;
     store->table = slice_table_new(entry_forgotten, store);
+    store->finds = slice_finds_new();
+    store->lookups = slice_lookups_new();
+    store->reservations = g_hash_table_new(slice_id_hash, slice_id_equal);
     store->guest_events = g_queue_new();
     store->guest_timer = timer_new_ms(QEMU_CLOCK_REALTIME, slice_guest_flush,
                                       store);
@@ -307,7 +311,11 @@ static void store_finalize(Object *obj)
         qio_net_listener_disconnect(store->listener);
         object_unref(OBJECT(store->listener));
     }
+    slice_reserve_drop(store, NULL);
+    slice_find_guest_lost(store);
     slice_table_free(store->table);
+    slice_finds_free(store->finds);
+    store->finds = slice_finds_new();
     slice_peer_free_all(store);
     for (int i = 0; i < SLICE_INCOMING_MAX; i++) {
         if (store->incoming[i]) {
@@ -319,6 +327,9 @@ static void store_finalize(Object *obj)
         aio_poll(qemu_get_aio_context(), true);
     }
     slice_table_free(store->table);
+    slice_finds_free(store->finds);
+    slice_lookups_free(store->lookups);
+    g_hash_table_destroy(store->reservations);
     g_queue_free_full(store->guest_events, g_free);
     timer_free(store->guest_timer);
     g_free(store->listen);

@@ -12,7 +12,11 @@
  *     peer.c    dialling another engine and keeping the connection
  *     transfer.c  image and packets of a slice on its way
  *     move.c    a slice leaves: source side;  job.c: the slice-move job
+ *     reserve.c a place for a slice that is to come
  *     arrive.c  a slice comes: target side
+ *     find.c    a connection looks for its session;  follow.c: it moves there
+ *     lookup.c  another VM's connection does
+ *     lease.c   terms for such moves;  bucket.h: rates
  *     info.c    QAPI's view of all that;  events.c, qmp.c, hmp.c: monitor
  *     vmstate.c saved and restored VMs
  *
@@ -28,6 +32,7 @@
 #include "qom/object.h"
 #include "slice/conn.h"
 #include "slice/gate.h"
+#include "slice/lease.h"
 #include "slice/port.h"
 #include "slice/table.h"
 #include "slice/why.h"
@@ -35,6 +40,11 @@
 OBJECT_DECLARE_SIMPLE_TYPE(SliceStore, SLICE_STORE)
 
 typedef struct SliceSaved SliceSaved;
+typedef struct SliceTransfer SliceTransfer;
+typedef struct SliceFind SliceFind;
+typedef struct SliceFinds SliceFinds;
+typedef struct SliceLookups SliceLookups;
+typedef struct SliceMoveJob SliceMoveJob;
 
 #define SLICE_LAYERS_MAX         16
 #define SLICE_IMAGE_BYTES_MAX    (256u << 20)   /* one image */
@@ -48,7 +58,8 @@ typedef struct SliceSaved SliceSaved;
  * @address_name: what names @address among the peers
  * @n_wanted: moves that need the connection: it is dialled again and again
  *     while there are any
- * @n_users: transfers that point here
+ * @n_users: transfers, finds and lists that point here
+ * @transfers: those whose target it is
  */
 typedef struct SlicePeer {
     SliceStore *store;
@@ -61,6 +72,7 @@ typedef struct SlicePeer {
     int64_t retry_ms;
     uint32_t n_wanted;
     uint32_t n_users;
+    QTAILQ_HEAD(, SliceTransfer) transfers;
     QTAILQ_ENTRY(SlicePeer) next;
 } SlicePeer;
 
@@ -94,9 +106,11 @@ typedef struct SlicePacket {
  * @is_quiesced, @is_announced (event 'quiesced' was sent), @is_unplugged (the
  * guest was told to), @is_lost (its guest was reset: it can not resume),
  * @end_sent, @image_sent, @why.
- * At the target: @conn, @is_room_asked, @is_takeover, @deadline.
+ * @find: that moves it to its session; NULL: the orchestrator does.
+ * At the target: @conn, @is_room_asked, @is_booked (the guest keeps room),
+ * @is_takeover, @deadline, @lapse_ms (the reservation ends by itself; 0: never).
  */
-typedef struct SliceTransfer {
+struct SliceTransfer {
     SliceStore *store;
     SliceEntry *entry;
     bool is_active;
@@ -119,7 +133,10 @@ typedef struct SliceTransfer {
     bool has_told_flows;
 
     SlicePeer *peer;
-    struct SliceMoveJob *job;
+    QTAILQ_ENTRY(SliceTransfer) peer_next;
+    SliceMoveJob *job;
+    QTAILQ_ENTRY(SliceTransfer) job_next;
+    SliceFind *find;
     uint32_t deadline_ms;
     bool is_unforgotten;
     bool is_quiesced;
@@ -131,8 +148,10 @@ typedef struct SliceTransfer {
 
     SliceConn *conn;
     bool is_room_asked;
+    bool is_booked;
     bool is_takeover;
-} SliceTransfer;
+    uint32_t lapse_ms;
+};
 
 /* An event that waits for a buffer of the guest's. */
 typedef struct SliceGuestEvent {
@@ -140,6 +159,7 @@ typedef struct SliceGuestEvent {
     SliceId slice;
     uint64_t term;
     uint64_t arg;
+    uint8_t data[SLICE_PORT_DATA_BYTES];
 } SliceGuestEvent;
 
 typedef struct SliceWaiter {
@@ -177,6 +197,12 @@ struct SliceStore {
     uint32_t n_conns;           /* both ways, until they are closed */
     QTAILQ_HEAD(, SlicePeer) peers;
 
+    SliceFinds *finds;
+    SliceLookups *lookups;
+    GHashTable *reservations;   /* SliceId -> that the guest thinks about */
+    uint32_t n_changes;         /* slices that came or left, ever */
+    uint32_t n_arrivals;        /* of them, those that came */
+
     uint64_t images_bytes;      /* in memory now */
     uint64_t packets_bytes;     /* kept for transfers now */
     uint32_t n_active;          /* transfers */
@@ -201,6 +227,10 @@ void slice_store_renew(SliceStore *store);
  */
 bool slice_store_tell_guest(SliceStore *store, uint16_t type, SliceId slice,
                             uint64_t term, uint64_t arg, bool must);
+/** The same with the event's data, or NULL for zeroes. */
+bool slice_store_tell_guest_data(SliceStore *store, uint16_t type,
+                                 SliceId slice, uint64_t term, uint64_t arg,
+                                 const uint8_t *data, bool must);
 /** Offer the guest what waits for it. */
 void slice_guest_flush(void *opaque /* SliceStore */);
 /** Let coroutines look again. */
@@ -255,6 +285,7 @@ void slice_transfer_apply_flows(SliceStore *store, SliceEntry *entry);
 
 SlicePeer *slice_peer_get(SliceStore *store, const char *name,
                           SocketAddress *address);
+void slice_peer_ref(SlicePeer *peer);
 void slice_peer_put(SlicePeer *peer);
 /** A move needs it (until slice_peer_unwant()). */
 void slice_peer_want(SlicePeer *peer);
@@ -274,7 +305,7 @@ SliceConn *slice_store_conn_new(SliceStore *store, QIOChannel *ioc,
 
 SliceAnswer slice_move_begin(SliceStore *store, SliceId id, uint64_t term,
                              SlicePeer *peer, uint32_t deadline_ms,
-                             struct SliceMoveJob *job, uint32_t *ret_why);
+                             SliceMoveJob *job, uint32_t *ret_why);
 SliceAnswer slice_move_unplug(SliceStore *store, SliceId id, uint64_t term,
                               uint32_t *ret_why);
 SliceAnswer coroutine_fn slice_move_abort(SliceStore *store, SliceId id,
@@ -298,6 +329,8 @@ void slice_move_deadline(SliceTransfer *transfer);
 
 /* ---- job.c ---- */
 
+/** The transfer is the job's (NULL: nobody's). */
+void slice_job_add(SliceMoveJob *job, SliceTransfer *transfer);
 /** The transfer's slice is gone, or will not go. */
 void slice_job_item_done(SliceTransfer *transfer, bool moved);
 /**
@@ -311,10 +344,12 @@ bool slice_move_start(SliceStore *store, const char *job_id, SlicePeer *peer,
                       uint32_t deadline_ms, SliceAnswer *ret_answers,
                       uint32_t *ret_whys, Error **errp);
 
-/* ---- arrive.c ---- */
+/* ---- reserve.c ---- */
 
 /**
- * SliceArrival: what slice-prepare says
+ * SliceArrival: what slice-prepare, or RESERVE on the stream, says
+ * @counts: capsules by layer
+ * @lapse_ms: the reservation ends by itself after that; 0: never
  */
 typedef struct SliceArrival {
     SliceId id;
@@ -326,10 +361,42 @@ typedef struct SliceArrival {
     uint32_t n_layers;
     uint32_t vnet_hdr_len;
     uint64_t memory_bytes;
+    SliceLayerCount counts[SLICE_COUNTS_MAX];
+    uint32_t lapse_ms;
 } SliceArrival;
 
-SliceAnswer slice_arrive_prepare(SliceStore *store, const SliceArrival *arrival,
-                                 uint32_t *ret_why);
+typedef void SliceReserveDone(void *opaque, SliceId id, uint64_t term,
+                              SliceAnswer answer, uint32_t why);
+
+/**
+ * slice_reserve: a place for a slice
+ * @arrival: copied where it is needed longer
+ * @done: is called once, later, with @opaque
+ * @ret_answer, @ret_why: where the answer is known at once
+ *
+ * Return: true where the guest has been asked and @done will be called.
+ */
+bool slice_reserve(SliceStore *store, const SliceArrival *arrival,
+                   SliceReserveDone *done, void *opaque,
+                   SliceAnswer *ret_answer, uint32_t *ret_why);
+/** Is the guest still thinking (for @opaque, or NULL: whomever)?  No more. */
+bool slice_reserve_cancel(SliceStore *store, SliceId id, uint64_t term,
+                          void *opaque);
+/** @opaque (NULL: everybody) does not wait any longer; done is not called. */
+void slice_reserve_drop(SliceStore *store, void *opaque);
+void slice_reserve_guest_lost(SliceStore *store);
+bool slice_reserve_frame(SliceStore *store, SliceConn *conn,
+                         const SliceStreamHeader *header,
+                         const uint8_t *payload, const char **ret_why);
+/** What the command slice-prepare does. */
+SliceAnswer coroutine_fn slice_arrive_prepare(SliceStore *store,
+                                              const SliceArrival *arrival,
+                                              uint32_t *ret_why);
+
+/* ---- arrive.c ---- */
+
+/** A connection of that source's, the newest that speaks; or NULL. */
+SliceConn *slice_arrive_find_conn(SliceStore *store, const char *name);
 SliceAnswer slice_arrive_cancel(SliceStore *store, SliceId id, uint64_t term);
 SliceAnswer coroutine_fn slice_arrive_takeover(SliceStore *store, SliceId id,
                                                uint64_t term);
@@ -345,6 +412,48 @@ void slice_arrive_deadline(SliceTransfer *transfer);
 /** Confirm (or not) a slice of a restored VM. */
 SliceAnswer slice_arrive_confirm(SliceStore *store, SliceId id, uint64_t term,
                                  bool accept);
+
+/* ---- find.c ---- */
+
+SliceFinds *slice_finds_new(void);
+void slice_finds_free(SliceFinds *finds);
+/**
+ * The cluster's other engines, instead of those that were told before.
+ * @peers: SlicePeer, each used once for it; a reference is taken
+ */
+void slice_find_set_peers(SliceStore *store, GPtrArray *peers);
+const GPtrArray *slice_find_peers(SliceStore *store);
+/** Finds under way. */
+uint32_t slice_find_n(SliceStore *store);
+bool slice_find_frame(SliceStore *store, SliceConn *conn,
+                      const SliceStreamHeader *header, const uint8_t *payload,
+                      const char **ret_why);
+void slice_find_peer_ready(SlicePeer *peer);
+void slice_find_peer_lost(SlicePeer *peer);
+void slice_find_guest_lost(SliceStore *store);
+
+/* ---- follow.c ---- */
+
+bool slice_follow_frame(SliceStore *store, SliceConn *conn,
+                        const SliceStreamHeader *header,
+                        const uint8_t *payload, const char **ret_why);
+/** The guest is quiet, the stream stands. */
+void slice_follow_quiesced(SliceTransfer *transfer);
+/** The slice has gone, or stays. */
+void slice_follow_over(SliceTransfer *transfer, bool moved);
+/** Terms [first, first + count) are for this engine; false: they are none. */
+bool slice_follow_lease(SliceStore *store, uint64_t first, uint32_t count);
+uint64_t slice_follow_terms_left(SliceStore *store);
+
+/* ---- lookup.c ---- */
+
+SliceLookups *slice_lookups_new(void);
+void slice_lookups_free(SliceLookups *lookups);
+bool slice_lookup_frame(SliceStore *store, SliceConn *conn,
+                        const SliceStreamHeader *header,
+                        const uint8_t *payload, const char **ret_why);
+void slice_lookup_conn_lost(SliceStore *store, SliceConn *conn);
+void slice_lookup_guest_lost(SliceStore *store);
 
 /* ---- info.c ---- */
 
@@ -363,6 +472,7 @@ void slice_event_step(SliceStore *store, SliceId id, uint64_t term,
 void slice_event_changed(SliceStore *store, const SliceEntry *entry,
                          bool ended);
 void slice_event_guest(SliceStore *store);
+void slice_event_lease_low(SliceStore *store);
 
 /* ---- vmstate.c ---- */
 

@@ -30,12 +30,12 @@ static guint hash_bytes(const void *data, size_t bytes)
     return hash;
 }
 
-static guint id_hash(gconstpointer key)
+guint slice_id_hash(gconstpointer key)
 {
     return hash_bytes(key, sizeof(SliceId));
 }
 
-static gboolean id_equal(gconstpointer a, gconstpointer b)
+gboolean slice_id_equal(gconstpointer a, gconstpointer b)
 {
     return !memcmp(a, b, sizeof(SliceId));
 }
@@ -55,7 +55,7 @@ SliceTable *slice_table_new(void (*forget)(void *opaque, SliceEntry *entry),
 {
     SliceTable *table = g_new0(SliceTable, 1);
 
-    table->by_id = g_hash_table_new(id_hash, id_equal);
+    table->by_id = g_hash_table_new(slice_id_hash, slice_id_equal);
     table->by_flow = g_hash_table_new(flow_hash, flow_equal);
     QTAILQ_INIT(&table->entries);
     QTAILQ_INIT(&table->tombs);
@@ -345,24 +345,35 @@ static SliceVerdict step_plugged(SliceTable *table, SliceEntry *entry,
     return SLICE_DO_CANCEL_PEER;
 }
 
-static SliceVerdict step_prepare(SliceTable *table, SliceEntry *entry,
-                                 uint64_t term)
+SliceVerdict slice_table_may_prepare(SliceTable *table, SliceId id,
+                                     uint64_t term)
 {
+    SliceEntry *entry = slice_table_find(table, id);
+    bool is_full = table->n_slices >= SLICE_TABLE_SLICES_MAX;
+
+    if (!entry) {
+        return is_full ? SLICE_DO_REFUSE : SLICE_DO_HOLD;
+    }
     switch (entry->state) {
     case SLICE_STATE_GONE:
-        if (term <= entry->term) {
-            return SLICE_SAY_BUSY;
-        }
-        if (table->n_slices >= SLICE_TABLE_SLICES_MAX) {
-            return SLICE_DO_REFUSE;
-        }
-        set_state(table, entry, SLICE_STATE_RESERVED, term);
-        return SLICE_DO_HOLD;
+        return term <= entry->term ? SLICE_SAY_BUSY :
+               is_full ? SLICE_DO_REFUSE : SLICE_DO_HOLD;
     case SLICE_STATE_OWNER:
         return term == entry->term ? SLICE_SAY_IS_OWNER : SLICE_SAY_BUSY;
     default:
         return SLICE_SAY_BUSY;
     }
+}
+
+static SliceVerdict step_prepare(SliceTable *table, SliceEntry *entry,
+                                 uint64_t term)
+{
+    SliceVerdict verdict = slice_table_may_prepare(table, entry->id, term);
+
+    if (verdict == SLICE_DO_HOLD) {
+        set_state(table, entry, SLICE_STATE_RESERVED, term);
+    }
+    return verdict;
 }
 
 static SliceVerdict step_delta(SliceEntry *entry, uint64_t term)

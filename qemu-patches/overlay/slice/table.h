@@ -53,8 +53,8 @@ typedef struct SliceTable SliceTable;
  * @flows: its connections, also in the table's index (where another entry has
  *     not taken them over)
  * @n_flows: of them
- * @movability, @why, @n_capsules, @memory_bytes, @label, @top_layer: as the
- *     guest last said
+ * @movability, @why, @n_capsules, @memory_bytes, @counts, @label, @top_layer:
+ *     as the guest last said
  * @transfer: of move.c or arrive.c; freed through SliceTable's callback
  */
 typedef struct SliceEntry {
@@ -71,12 +71,17 @@ typedef struct SliceEntry {
     uint32_t why;
     uint32_t n_capsules;
     uint64_t memory_bytes;
+    SliceLayerCount counts[SLICE_COUNTS_MAX];
     char label[33];
     char top_layer[17];
     struct SliceTransfer *transfer;
     QTAILQ_ENTRY(SliceEntry) next;
     QTAILQ_ENTRY(SliceEntry) tomb_next;     /* where it is a tombstone */
 } SliceEntry;
+
+/** For hash tables by SliceId. */
+guint slice_id_hash(gconstpointer id);
+gboolean slice_id_equal(gconstpointer a, gconstpointer b);
 
 typedef QTAILQ_HEAD(SliceEntryList, SliceEntry) SliceEntryList;
 
@@ -162,6 +167,10 @@ uint32_t slice_table_n_tombstones(SliceTable *table);
  */
 SliceVerdict slice_table_step(SliceTable *table, SliceId id, SliceMessage msg,
                               uint64_t term, SliceEntry **ret_entry);
+
+/** What PREPARE would say: SLICE_DO_HOLD, or why not.  Nothing changes. */
+SliceVerdict slice_table_may_prepare(SliceTable *table, SliceId id,
+                                     uint64_t term);
 
 /**
  * slice_table_unreserve: PREPARE has failed after SLICE_DO_HOLD

@@ -119,6 +119,7 @@ void slice_transfer_free(SliceTransfer *transfer)
     if (!transfer) {
         return;
     }
+    slice_job_item_done(transfer, false);
     slice_transfer_rest(transfer);
     slice_transfer_forgotten(transfer);
     slice_outbox_attach(&transfer->box, NULL);
@@ -127,7 +128,10 @@ void slice_transfer_free(SliceTransfer *transfer)
     g_ptr_array_unref(transfer->packets);
     g_free(transfer->told_flows);
     timer_free(transfer->deadline);
-    slice_peer_put(transfer->peer);
+    if (transfer->peer) {
+        QTAILQ_REMOVE(&transfer->peer->transfers, transfer, peer_next);
+        slice_peer_put(transfer->peer);
+    }
     transfer->entry->transfer = NULL;
     g_free(transfer);
 }

@@ -153,7 +153,7 @@ enum virtio_slice_request_type {
  * @flags: VIRTIO_SLICE_LAST or 0
  * @count: entries that follow (layers, flows, chunks), or 0
  * @slice: zero in HELLO; FIND: that which asks; FOUND: that which has what is
- *	looked for, or zero
+ *	looked for (EAGAIN: or zero; ENOENT: zero)
  * @term: of the event that it answers; 0 in HELLO, SET, GONE, FIND, FOUND
  */
 struct virtio_slice_request {

@@ -34,6 +34,9 @@
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_request) != 32);
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_layer) != 32);
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_set) != 104);
+QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_count) != 4);
+QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_find) != 48);
+QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_found) != 16);
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_flow) != 40);
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_flow) != sizeof(SliceFlow));
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_slice_status) != 8);
@@ -179,7 +182,13 @@ static uint32_t request_set(VirtIOSlice *s, VirtIOSliceRequest *req)
         .why = le32_to_cpu(wire.why),
         .flows = flows,
     };
-    if (info.n_flows < info.n_listed || info.movability >= SLICE_MOVABILITY__MAX ||
+    QEMU_BUILD_BUG_ON(ARRAY_SIZE(info.counts) != ARRAY_SIZE(wire.counts));
+    for (i = 0; i < ARRAY_SIZE(info.counts); i++) {
+        info.counts[i].rank = le16_to_cpu(wire.counts[i].rank);
+        info.counts[i].n = le16_to_cpu(wire.counts[i].n);
+    }
+    if (!slice_counts_are_sound(info.counts) ||
+        info.n_flows < info.n_listed || info.movability >= SLICE_MOVABILITY__MAX ||
         info.why >= WHY__MAX) {
         return SLICE_RESP_INVALID;
     }
@@ -219,9 +228,49 @@ static uint32_t request_status(VirtIOSlice *s, VirtIOSliceRequest *req)
                                         status, why);
     case VIRTIO_SLICE_REQ_RESUMED:
         return slice_port_resumed(s->store, req->slice, req->term, status, why);
+    case VIRTIO_SLICE_REQ_RESERVED:
+        return slice_port_reserved(s->store, req->slice, req->term, status,
+                                   why);
     default:
         return slice_port_plugged(s->store, req->slice, req->term, status, why);
     }
+}
+
+static uint32_t request_find(VirtIOSlice *s, VirtIOSliceRequest *req)
+{
+    struct virtio_slice_find wire;
+    uint32_t timeout_ms;
+
+    if (req->count || req->term || req->body_bytes != sizeof(wire) ||
+        request_copy(req, 0, &wire, sizeof(wire)) != sizeof(wire)) {
+        return SLICE_RESP_INVALID;
+    }
+    timeout_ms = le32_to_cpu(wire.timeout_ms);
+    if (!timeout_ms || timeout_ms > VIRTIO_SLICE_FIND_MS_MAX || wire.rsvd) {
+        return SLICE_RESP_INVALID;
+    }
+    return slice_port_find(s->store, req->slice, le64_to_cpu(wire.tag),
+                           timeout_ms, wire.digest);
+}
+
+static uint32_t request_found(VirtIOSlice *s, VirtIOSliceRequest *req)
+{
+    struct virtio_slice_found wire;
+    uint32_t status;
+
+    if (req->count || req->term || req->body_bytes != sizeof(wire) ||
+        request_copy(req, 0, &wire, sizeof(wire)) != sizeof(wire)) {
+        return SLICE_RESP_INVALID;
+    }
+    status = le32_to_cpu(wire.status);
+    if ((status != 0 && status != ENOENT && status != EAGAIN) || wire.rsvd ||
+        (status == 0 && !req->slice.incarnation) ||
+        (status == ENOENT && req->slice.incarnation) ||
+        (!req->slice.incarnation && req->slice.counter)) {
+        return SLICE_RESP_INVALID;
+    }
+    return slice_port_found(s->store, req->slice, le64_to_cpu(wire.tag),
+                            status);
 }
 
 /* ---- payload ---- */
@@ -457,7 +506,7 @@ static uint32_t request_handle(VirtIOSlice *s, VirtIOSliceRequest *req)
     req->last = flags & VIRTIO_SLICE_LAST;
 
     if (req->type < VIRTIO_SLICE_REQ_HELLO ||
-        req->type > VIRTIO_SLICE_REQ_PLUGGED) {
+        req->type > VIRTIO_SLICE_REQ_RESERVED) {
         return SLICE_RESP_UNKNOWN;
     }
     if (flags & ~(req->type == VIRTIO_SLICE_REQ_IMAGE ||
@@ -467,7 +516,7 @@ static uint32_t request_handle(VirtIOSlice *s, VirtIOSliceRequest *req)
     if (req->type == VIRTIO_SLICE_REQ_HELLO) {
         return request_hello(s, req);
     }
-    if (!req->slice.incarnation) {
+    if (!req->slice.incarnation && req->type != VIRTIO_SLICE_REQ_FOUND) {
         return SLICE_RESP_INVALID;
     }
     if (!s->greeted) {
@@ -483,6 +532,10 @@ static uint32_t request_handle(VirtIOSlice *s, VirtIOSliceRequest *req)
         return request_payload(s, req);
     case VIRTIO_SLICE_REQ_PACKETS:
         return request_packets(s, req);
+    case VIRTIO_SLICE_REQ_FIND:
+        return request_find(s, req);
+    case VIRTIO_SLICE_REQ_FOUND:
+        return request_found(s, req);
     default:
         return request_status(s, req);
     }

@@ -67,6 +67,8 @@ static void virtio_slice_send_events(VirtIOSlice *s)
             .arg = cpu_to_le64(event->arg),
         };
 
+        QEMU_BUILD_BUG_ON(sizeof(wire.data) != sizeof(event->data));
+        memcpy(wire.data, event->data, sizeof(wire.data));
         elem = virtqueue_pop(s->event_vq, sizeof(*elem));
         if (!elem) {
             break;
@@ -92,22 +94,39 @@ static void virtio_slice_handle_event(VirtIODevice *vdev, VirtQueue *vq)
     virtio_slice_send_events(VIRTIO_SLICE(vdev));
 }
 
+/* One that begins something: without it nothing is begun, and nothing hangs. */
+static bool may_be_refused(uint16_t type)
+{
+    switch (type) {
+    case VIRTIO_SLICE_EVENT_QUIESCE:
+    case VIRTIO_SLICE_EVENT_UNPLUG:
+    case VIRTIO_SLICE_EVENT_ROOM:
+    case VIRTIO_SLICE_EVENT_RESERVE:
+    case VIRTIO_SLICE_EVENT_LOOKUP:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool port_event(void *port, uint16_t type, SliceId slice, uint64_t term,
-                       uint64_t arg)
+                       uint64_t arg, const uint8_t *data)
 {
     VirtIOSlice *s = port;
-    bool may_be_refused = type == VIRTIO_SLICE_EVENT_QUIESCE ||
-                          type == VIRTIO_SLICE_EVENT_UNPLUG ||
-                          type == VIRTIO_SLICE_EVENT_ROOM;
-    uint32_t room = VIRTIO_SLICE_BACKLOG_MAX / (may_be_refused ? 2 : 1);
+    uint32_t room = VIRTIO_SLICE_BACKLOG_MAX / (may_be_refused(type) ? 2 : 1);
+    VirtIOSliceEvent *event;
 
     if (!s->greeted || VIRTIO_DEVICE(s)->broken || s->n_backlog >= room) {
         return false;
     }
-    s->backlog[(s->backlog_first + s->n_backlog) % VIRTIO_SLICE_BACKLOG_MAX] =
-        (VirtIOSliceEvent) {
-            .type = type, .slice = slice, .term = term, .arg = arg,
-        };
+    event = &s->backlog[(s->backlog_first + s->n_backlog) %
+                        VIRTIO_SLICE_BACKLOG_MAX];
+    *event = (VirtIOSliceEvent) {
+        .type = type, .slice = slice, .term = term, .arg = arg,
+    };
+    if (data) {
+        memcpy(event->data, data, sizeof(event->data));
+    }
     s->n_backlog++;
     virtio_slice_send_events(s);
     return true;
@@ -265,14 +284,15 @@ static int virtio_slice_post_load(void *opaque, int version_id)
 
 static const VMStateDescription vmstate_virtio_slice_event = {
     .name = "virtio-slice/event",
-    .version_id = 1,
-    .minimum_version_id = 1,
+    .version_id = 2,
+    .minimum_version_id = 2,
     .fields = (const VMStateField[]) {
         VMSTATE_UINT16(type, VirtIOSliceEvent),
         VMSTATE_UINT64(slice.incarnation, VirtIOSliceEvent),
         VMSTATE_UINT64(slice.counter, VirtIOSliceEvent),
         VMSTATE_UINT64(term, VirtIOSliceEvent),
         VMSTATE_UINT64(arg, VirtIOSliceEvent),
+        VMSTATE_BUFFER(data, VirtIOSliceEvent),
         VMSTATE_END_OF_LIST()
     },
 };

@@ -29,19 +29,24 @@ typedef struct SliceInfoFromGuest {
     uint32_t n_listed;
     uint32_t movability;
     uint32_t why;
+    SliceLayerCount counts[SLICE_COUNTS_MAX];
     char label[33];
     char top_layer[17];
     const SliceFlow *flows;     /* n_listed of them */
 } SliceInfoFromGuest;
+
+#define SLICE_PORT_DATA_BYTES 32
 
 typedef struct SlicePortOps {
     /**
      * Queue an event for the guest.  Returns false where the guest has posted
      * no buffer and the device's own bounded backlog is full, or the guest has
      * no driver: the engine answers BUSY.
+     * @data: SLICE_PORT_DATA_BYTES of it, or NULL for zeroes
      */
     bool (*event)(void *port, uint16_t type /* VIRTIO_SLICE_EVENT_* */,
-                  SliceId slice, uint64_t term, uint64_t arg);
+                  SliceId slice, uint64_t term, uint64_t arg,
+                  const uint8_t *data);
 } SlicePortOps;
 
 bool slice_store_attach_port(SliceStore *store, const SlicePortOps *ops,
@@ -73,6 +78,14 @@ uint32_t slice_port_resumed(SliceStore *store, SliceId slice, uint64_t term,
                             uint32_t status, uint32_t why);
 uint32_t slice_port_plugged(SliceStore *store, SliceId slice, uint64_t term,
                             uint32_t status, uint32_t why);
+uint32_t slice_port_reserved(SliceStore *store, SliceId slice, uint64_t term,
+                             uint32_t status, uint32_t why);
+/** @timeout_ms: 1 .. VIRTIO_SLICE_FIND_MS_MAX; @digest: SLICE_DIGEST_BYTES */
+uint32_t slice_port_find(SliceStore *store, SliceId slice, uint64_t tag,
+                         uint32_t timeout_ms, const uint8_t *digest);
+/** @status: 0 (@slice has it), ENOENT, EAGAIN (@slice may be told, or zero) */
+uint32_t slice_port_found(SliceStore *store, SliceId slice, uint64_t tag,
+                          uint32_t status);
 /**
  * A piece of the image, already copied out of guest RAM.
  * @offset must be where the last one ended.

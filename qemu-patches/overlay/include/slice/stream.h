@@ -20,8 +20,8 @@
 #include <stdint.h>
 
 #define SLICE_STREAM_MAGIC        0x54534c53u   /* "SLST" on the wire */
-#define SLICE_STREAM_VERSION      1
-#define SLICE_STREAM_COMPAT       1
+#define SLICE_STREAM_VERSION      2
+#define SLICE_STREAM_COMPAT       2
 #define SLICE_STREAM_PAYLOAD_MAX  65536
 #define SLICE_STREAM_CREDIT_BYTES (1u << 20)    /* initial, for each slice */
 
@@ -45,6 +45,12 @@ typedef enum SliceStreamType {
     SLICE_STREAM_PING      = 2,  /* payload is echoed */
     SLICE_STREAM_PONG      = 3,
     SLICE_STREAM_CREDIT    = 4,  /* target to source: SliceStreamCredit */
+    /* whoever looks for a session, and whom it asks */
+    SLICE_STREAM_FIND      = 5,  /* SliceStreamFind; no slice, no term */
+    SLICE_STREAM_FOUND     = 6,  /* SliceStreamFound; slice that has it, or 0 */
+    /* an engine that moves a slice by itself, and its target */
+    SLICE_STREAM_RESERVE   = 7,  /* SliceStreamReserve, layers, flows */
+    SLICE_STREAM_RESERVED  = 8,  /* SliceStreamReserved */
     /* source to target */
     SLICE_STREAM_DELTA     = 16, /* uint64 offset, then bytes of the image */
     SLICE_STREAM_DELTA_END = 17, /* SliceStreamDeltaEnd */
@@ -76,6 +82,54 @@ typedef struct SliceStreamDeltaEnd {
     uint32_t crc32c;            /* of the whole image */
     uint32_t rsvd;
 } SliceStreamDeltaEnd;
+
+typedef struct SliceStreamFind {
+    uint64_t tag;               /* the asker's, repeated in FOUND */
+    uint8_t  digest[32];
+} SliceStreamFind;
+
+/*
+ * @changes counts slices that came to and left the one who answers: two rounds
+ * of "none" without a change in between mean that there was none anywhere.
+ */
+typedef struct SliceStreamFound {
+    uint64_t tag;
+    uint32_t status;            /* SLICE_FOUND_* */
+    uint32_t changes;
+} SliceStreamFound;
+
+#define SLICE_FOUND_HERE  0
+#define SLICE_FOUND_NONE  2     /* ENOENT */
+#define SLICE_FOUND_AGAIN 11    /* EAGAIN: on its way, or could not be asked */
+
+#define SLICE_STREAM_LAYERS_MAX 16
+#define SLICE_STREAM_FLOWS_MAX  64
+#define SLICE_STREAM_DEADLINE_MS_MAX 600000
+
+/* What slice-prepare says. */
+typedef struct SliceStreamReserve {
+    uint64_t memory_bytes;
+    uint32_t vnet_hdr_bytes;
+    uint32_t deadline_ms;       /* then it lapses, if nothing whole has come */
+    uint32_t n_layers;
+    uint32_t n_flows;
+    struct {
+        uint16_t rank;
+        uint16_t n;
+    } counts[8];
+} SliceStreamReserve;
+
+typedef struct SliceStreamLayer {
+    uint8_t  name[16];          /* zero padded */
+    uint32_t version;
+    uint32_t rank;
+    uint64_t abi_hash;
+} SliceStreamLayer;
+
+typedef struct SliceStreamReserved {
+    uint32_t status;            /* 0 or an errno */
+    uint32_t why;               /* enum slice_why */
+} SliceStreamReserved;
 
 typedef struct SliceStreamRefused {
     uint32_t why;               /* enum slice_why */

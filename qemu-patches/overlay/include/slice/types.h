@@ -40,4 +40,33 @@ typedef struct SliceFlow {
     uint8_t remote[16];
 } SliceFlow;
 
+/**
+ * SliceLayerCount: so many capsules of the layer of that rank; 0, 0: unused
+ */
+typedef struct SliceLayerCount {
+    uint16_t rank;
+    uint16_t n;
+} SliceLayerCount;
+
+#define SLICE_COUNTS_MAX   8    /* layers in one slice */
+#define SLICE_DIGEST_BYTES 32   /* of a layer's name and a capsule's key */
+
+/** Used entries first, none of nothing, each rank once? */
+static inline bool
+slice_counts_are_sound(const SliceLayerCount counts[SLICE_COUNTS_MAX])
+{
+    for (int i = 0; i < SLICE_COUNTS_MAX; i++) {
+        if (!counts[i].rank != !counts[i].n ||
+            (i && counts[i].rank && !counts[i - 1].rank)) {
+            return false;
+        }
+        for (int j = 0; counts[i].rank && j < i; j++) {
+            if (counts[j].rank == counts[i].rank) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 #endif /* SLICE_TYPES_H */

@@ -306,6 +306,7 @@ static void test_flows_are_bounded(void)
     SliceVM *vm = slice_vm_new("vm", ",flows=3", "");
 
     slice_hello(vm);
+    slice_post_events(vm);
     ANSWER(slice_qmp_prepare(vm, SLICE, TERM, PORT, 3), "ok");
     ANSWER(slice_qmp_prepare(vm, SLICE + 1, TERM, PORT + 3, 1), "refused");
     ANSWER(slice_qmp(vm, "slice-cancel", SLICE, TERM), "ok");

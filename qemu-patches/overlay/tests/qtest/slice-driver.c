@@ -227,6 +227,8 @@ uint32_t slice_set(SliceVM *vm, uint64_t counter, uint16_t port, uint32_t n)
         .header = slice_header(VIRTIO_SLICE_REQ_SET, n, counter, 0),
         .set = { .memory_bytes = cpu_to_le64(4096),
                  .n_capsules = cpu_to_le32(1), .n_flows = cpu_to_le32(n),
+                 .counts = { { .rank = cpu_to_le16(20),
+                               .n = cpu_to_le16(1) } },
                  .label = "test", .top_layer = "tcp" },
     };
     uint32_t i;
@@ -276,26 +278,66 @@ uint32_t slice_chunk(SliceVM *vm, uint16_t type, uint16_t flags,
     return slice_request(vm, &req, sizeof(req), ret_value);
 }
 
-uint64_t slice_wait_event(SliceVM *vm, uint16_t type, uint64_t counter,
-                          uint64_t term)
+struct virtio_slice_event slice_take_event(SliceVM *vm, uint16_t type)
 {
     struct virtio_slice_event event;
     gint64 since = g_get_monotonic_time();
     uint32_t head;
 
-    while (!qvirtqueue_get_buf(vm->qts, vm->event_vq, &head, NULL)) {
-        g_assert_false(timed_out(since));
-    }
-    qtest_memread(vm->qts, vm->events + head * sizeof(event), &event,
-                  sizeof(event));
-    qvirtqueue_kick(vm->qts, &vm->slice->vdev, vm->event_vq, head);
+    do {
+        while (!qvirtqueue_get_buf(vm->qts, vm->event_vq, &head, NULL)) {
+            g_assert_false(timed_out(since));
+        }
+        qtest_memread(vm->qts, vm->events + head * sizeof(event), &event,
+                      sizeof(event));
+        qvirtqueue_kick(vm->qts, &vm->slice->vdev, vm->event_vq, head);
+    } while (le16_to_cpu(event.type) == VIRTIO_SLICE_EVENT_UNRESERVE &&
+             type != VIRTIO_SLICE_EVENT_UNRESERVE);
     g_assert_cmpuint(le16_to_cpu(event.type), ==, type);
     g_assert_cmpuint(event.flags, ==, 0);
     g_assert_cmpuint(event.rsvd, ==, 0);
+    return event;
+}
+
+uint64_t slice_wait_event(SliceVM *vm, uint16_t type, uint64_t counter,
+                          uint64_t term)
+{
+    struct virtio_slice_event event = slice_take_event(vm, type);
+
     g_assert_cmpuint(le64_to_cpu(event.slice.incarnation), ==, INCARNATION);
     g_assert_cmpuint(le64_to_cpu(event.slice.counter), ==, counter);
     g_assert_cmpuint(le64_to_cpu(event.term), ==, term);
     return le64_to_cpu(event.arg);
+}
+
+uint32_t slice_find(SliceVM *vm, uint64_t counter, uint64_t tag,
+                    uint32_t timeout_ms, uint8_t key)
+{
+    struct {
+        struct virtio_slice_request header;
+        struct virtio_slice_find find;
+    } req = {
+        .header = slice_header(VIRTIO_SLICE_REQ_FIND, 0, counter, 0),
+        .find = { .tag = cpu_to_le64(tag),
+                  .timeout_ms = cpu_to_le32(timeout_ms), .digest = { key } },
+    };
+
+    return slice_request(vm, &req, sizeof(req), NULL);
+}
+
+uint32_t slice_found(SliceVM *vm, uint64_t tag, uint64_t counter,
+                     uint32_t status)
+{
+    struct {
+        struct virtio_slice_request header;
+        struct virtio_slice_found found;
+    } req = {
+        .header = slice_header(VIRTIO_SLICE_REQ_FOUND, 0, counter, 0),
+        .found = { .tag = cpu_to_le64(tag),
+                   .status = cpu_to_le32(status) },
+    };
+
+    return slice_request(vm, &req, sizeof(req), NULL);
 }
 
 /* ---- the orchestrator ---- */
@@ -320,7 +362,10 @@ char *slice_qmp_prepare(SliceVM *vm, uint64_t counter, uint64_t term,
                         uint16_t port, uint32_t n)
 {
     g_autofree char *id = slice_id_text(counter);
+    unsigned vnet_header_bytes = slice_store_count(vm, "vnet-header-length");
     QList *flows = qlist_new();
+    char *answer;
+    QDict *reply;
     uint32_t i;
 
     for (i = 0; i < n; i++) {
@@ -328,15 +373,24 @@ char *slice_qmp_prepare(SliceVM *vm, uint64_t counter, uint64_t term,
             "{ 'protocol': 'tcp', 'local': '10.0.0.1', 'local-port': 80,"
             "  'remote': '10.0.0.2', 'remote-port': %u }", port + i));
     }
-    return answer_of(qtest_qmp_assert_success_ref(
+    qtest_qmp_send(
         vm->qts, "{ 'execute': 'slice-prepare', 'arguments': {"
         "  'orchestrator': %u, 'id': %s, 'term': %" PRIu64 ","
         "  'source': 'source', 'flows': %p, 'memory': 4096,"
         "  'vnet-header-length': %u,"
+        "  'counts': [ { 'rank': 20, 'count': %u } ],"
         "  'layers': [ { 'name': 'tcp', 'version': 1, 'rank': 20,"
         "                'abi-hash': '0000000000000000' } ] } }",
-        ORCHESTRATOR, id, term, flows,
-        (unsigned)slice_store_count(vm, "vnet-header-length")));
+        ORCHESTRATOR, id, term, flows, vnet_header_bytes, n);
+    g_assert_cmpuint(slice_wait_event(vm, VIRTIO_SLICE_EVENT_RESERVE, counter,
+                                      term), ==, 4096);
+    g_assert_cmpuint(slice_status(vm, VIRTIO_SLICE_REQ_RESERVED, counter, term,
+                                  0), ==, SLICE_RESP_OK);
+    reply = qtest_qmp_receive(vm->qts);
+    g_assert_true(qdict_haskey(reply, "return"));
+    answer = answer_of(qobject_ref(qdict_get_qdict(reply, "return")));
+    qobject_unref(reply);
+    return answer;
 }
 
 char *slice_qmp(SliceVM *vm, const char *command, uint64_t counter,
@@ -348,6 +402,33 @@ char *slice_qmp(SliceVM *vm, const char *command, uint64_t counter,
         vm->qts, "{ 'execute': %s, 'arguments': {"
         "  'orchestrator': %u, 'id': %s, 'term': %" PRIu64 " } }",
         command, ORCHESTRATOR, id, term));
+}
+
+void slice_tell_peers(SliceVM *vm, SliceVM *const *peers, uint32_t n)
+{
+    QList *list = qlist_new();
+    uint32_t i;
+
+    for (i = 0; i < n; i++) {
+        QDict *info = qtest_qmp_assert_success_ref(
+            peers[i]->qts, "{ 'execute': 'query-slice-store' }");
+
+        qlist_append(list, qdict_from_jsonf_nofail(
+            "{ 'name': %s, 'address': %p }", qdict_get_str(info, "name"),
+            qobject_ref(qdict_get_qdict(info, "listen"))));
+        qobject_unref(info);
+    }
+    qobject_unref(qtest_qmp_assert_success_ref(
+        vm->qts, "{ 'execute': 'slice-peers', 'arguments': {"
+        "  'orchestrator': %u, 'peers': %p } }", ORCHESTRATOR, list));
+}
+
+void slice_tell_lease(SliceVM *vm, uint64_t first, uint32_t count)
+{
+    qobject_unref(qtest_qmp_assert_success_ref(
+        vm->qts, "{ 'execute': 'slice-lease', 'arguments': {"
+        "  'orchestrator': %u, 'first': %" PRIu64 ", 'count': %u } }",
+        ORCHESTRATOR, first, count));
 }
 
 void slice_wait_step(SliceVM *vm, const char *step)

@@ -101,15 +101,30 @@ uint32_t slice_chunk(SliceVM *vm, uint16_t type, uint16_t flags,
                      uint64_t counter, uint64_t term, uint64_t offset,
                      uint64_t total_bytes, uint64_t addr, uint32_t bytes,
                      uint64_t *ret_value);
-/** Waits for an event of this type; returns its arg. */
+/**
+ * Waits for an event, which must be of this type; an UNRESERVE is passed over
+ * where it is not waited for.
+ */
+struct virtio_slice_event slice_take_event(SliceVM *vm, uint16_t type);
+/** The same, of this slice and term; returns its arg. */
 uint64_t slice_wait_event(SliceVM *vm, uint16_t type, uint64_t counter,
                           uint64_t term);
 
+/** FIND by slice @counter, of a key whose digest begins with @key. */
+uint32_t slice_find(SliceVM *vm, uint64_t counter, uint64_t tag,
+                    uint32_t timeout_ms, uint8_t key);
+/** FOUND of that status; @counter: the slice that has it, or 0. */
+uint32_t slice_found(SliceVM *vm, uint64_t tag, uint64_t counter,
+                     uint32_t status);
+
 /* ---- the orchestrator ---- */
 
-/** The answer of slice-prepare at the target. */
+/** The answer of slice-prepare at the target, whose guest has room. */
 char *slice_qmp_prepare(SliceVM *vm, uint64_t counter, uint64_t term,
                         uint16_t port, uint32_t n);
+/** slice-peers: these, @n of them; and terms [@first, @first + @count). */
+void slice_tell_peers(SliceVM *vm, SliceVM *const *peers, uint32_t n);
+void slice_tell_lease(SliceVM *vm, uint64_t first, uint32_t count);
 /** slice-cancel, slice-abort, slice-unplug, …: the answer. */
 char *slice_qmp(SliceVM *vm, const char *command, uint64_t counter,
                 uint64_t term);

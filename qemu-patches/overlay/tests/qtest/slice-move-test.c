@@ -10,6 +10,8 @@
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
 #include "qemu/units.h"
+#include "qobject/qjson.h"
+#include "qobject/qlist.h"
 #include "slice-driver.h"
 
 #define SLICE 7
@@ -258,6 +260,54 @@ static void test_events_wait_for_buffers(void)
     slice_vm_free(source);
 }
 
+/* Hundreds in one command: all are asked before any has answered. */
+static void test_list_is_pipelined(void)
+{
+    const uint32_t n = 300;
+    Pair pair = { slice_vm_new("source", "", ""),
+                  slice_vm_new("target", "", "") };
+    SliceVM *source = pair.source;
+    QDict *info = qtest_qmp_assert_success_ref(
+        pair.target->qts, "{ 'execute': 'query-slice-store' }");
+    QList *items = qlist_new();
+    const QListEntry *entry;
+    QDict *reply;
+    uint32_t i;
+
+    slice_hello(source);
+    for (i = 1; i <= n; i++) {
+        g_autofree char *id = g_strdup_printf("51:%x", i);
+
+        g_assert_cmpuint(slice_set(source, i, PORT, 0), ==, SLICE_RESP_OK);
+        qlist_append(items, qdict_from_jsonf_nofail(
+            "{ 'id': %s, 'term': 5 }", id));
+    }
+    reply = qtest_qmp(
+        source->qts, "{ 'execute': 'slice-move', 'arguments': {"
+        " 'job-id': 'all', 'orchestrator': 1, 'target-name': 'target',"
+        " 'target': %p, 'slices': %p, 'deadline-ms': 30000 } }",
+        qobject_ref(qdict_get_qdict(info, "listen")), items);
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(reply, "return"), entry) {
+        QDict *one = qobject_to(QDict, qlist_entry_obj(entry));
+
+        g_assert_cmpstr(qdict_get_str(one, "answer"), ==, "ok");
+    }
+    qobject_unref(reply);
+    qobject_unref(info);
+    slice_post_events(source);
+    for (i = 1; i <= n; i++) {
+        slice_wait_event(source, VIRTIO_SLICE_EVENT_QUIESCE, i, 5);
+    }
+    for (i = 1; i <= n; i++) {
+        g_assert_cmpuint(slice_status(source, VIRTIO_SLICE_REQ_QUIESCED, i, 5,
+                                      0), ==, SLICE_RESP_OK);
+    }
+    for (i = 1; i <= n; i++) {
+        slice_wait_step(source, "quiesced");
+    }
+    pair_free(&pair);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -276,5 +326,6 @@ int main(int argc, char **argv)
                    test_stale_term_changes_nothing);
     qtest_add_func("/slice-move/events-wait-for-buffers",
                    test_events_wait_for_buffers);
+    qtest_add_func("/slice-move/list-is-pipelined", test_list_is_pipelined);
     return g_test_run();
 }

@@ -125,7 +125,9 @@ static void test_no_request_at_all_is_invalid(void)
 static void test_unknown_type_is_unknown(void)
 {
     SliceVM *vm = vm_with_driver();
-    static const uint16_t types[] = { 0, 11, 0x100, 0xffff };
+    static const uint16_t types[] = {
+        0, VIRTIO_SLICE_REQ_RESERVED + 1, 0x100, 0xffff
+    };
     int i;
 
     for (i = 0; i < ARRAY_SIZE(types); i++) {
@@ -307,11 +309,31 @@ static void spoil_id(SetRequest *req)
     req->header.slice.incarnation = 0;
 }
 
+static void spoil_counts_gap(SetRequest *req)
+{
+    req->set.counts[1].rank = cpu_to_le16(20);
+    req->set.counts[1].n = cpu_to_le16(1);
+}
+
+static void spoil_counts_nothing(SetRequest *req)
+{
+    req->set.counts[0].rank = cpu_to_le16(20);
+}
+
+static void spoil_counts_twice(SetRequest *req)
+{
+    for (int i = 0; i < 2; i++) {
+        req->set.counts[i].rank = cpu_to_le16(20);
+        req->set.counts[i].n = cpu_to_le16(1);
+    }
+}
+
 static void test_bad_set_is_invalid(void)
 {
     static void (*const spoil[])(SetRequest *) = {
         spoil_family, spoil_protocol, spoil_flow_rsvd, spoil_ipv4_tail,
         spoil_port, spoil_n_flows, spoil_movability, spoil_why, spoil_id,
+        spoil_counts_gap, spoil_counts_nothing, spoil_counts_twice,
     };
     SliceVM *vm = vm_with_driver();
     int i;
@@ -469,6 +491,7 @@ static void test_answer_nobody_asked_for_is_refused(void)
     static const uint16_t types[] = {
         VIRTIO_SLICE_REQ_QUIESCED, VIRTIO_SLICE_REQ_UNPLUG_FAILED,
         VIRTIO_SLICE_REQ_RESUMED, VIRTIO_SLICE_REQ_PLUGGED,
+        VIRTIO_SLICE_REQ_RESERVED,
     };
     SliceVM *vm = vm_with_driver();
     int i;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * slice-world.c - two engines in one process, with stand-ins around them
+ * slice-world.c - engines in one process, with stand-ins around them
  *
  * See slice-world.h.  The functions of events.c and vmstate.c, which the tests
  * do without, are here.
@@ -10,6 +10,8 @@
 #include "migration/blocker.h"
 #include "qemu/bswap.h"
 #include "qemu/main-loop.h"
+#include "qemu/module.h"
+#include "qemu/sockets.h"
 #include "qom/object_interfaces.h"
 #include "system/runstate.h"
 #include <glib/gstdio.h>
@@ -50,6 +52,13 @@ void slice_event_guest(SliceStore *store)
 {
 }
 
+void slice_event_lease_low(SliceStore *store)
+{
+    Vm *vm = g_hash_table_lookup(vms, store);
+
+    vm->n_lease_low++;
+}
+
 void slice_vmstate_register(SliceStore *store)
 {
 }
@@ -82,7 +91,7 @@ bool runstate_is_running(void)
 /* ---- the guest ---- */
 
 static bool guest_event(void *port, uint16_t type, SliceId slice,
-                        uint64_t term, uint64_t arg)
+                        uint64_t term, uint64_t arg, const uint8_t *data)
 {
     Vm *vm = port;
     SliceGuestEvent event = {
@@ -92,7 +101,13 @@ static bool guest_event(void *port, uint16_t type, SliceId slice,
     if (vm->has_no_buffer) {
         return false;
     }
+    if (data) {
+        memcpy(event.data, data, sizeof(event.data));
+    }
     g_array_append_val(vm->events, event);
+    if (vm->on_event) {
+        vm->on_event(vm, &event);
+    }
     return true;
 }
 
@@ -102,10 +117,13 @@ SliceGuestEvent vm_take_event(Vm *vm, uint16_t type)
 {
     SliceGuestEvent event;
 
-    wait_until(vm->events->len);
-    event = g_array_index(vm->events, SliceGuestEvent, 0);
+    do {
+        wait_until(vm->events->len);
+        event = g_array_index(vm->events, SliceGuestEvent, 0);
+        g_array_remove_index(vm->events, 0);
+        /* A guest that has no place for it hears that it needs none. */
+    } while (event.type == VIRTIO_SLICE_EVENT_UNRESERVE && type != event.type);
     g_assert_cmpuint(event.type, ==, type);
-    g_array_remove_index(vm->events, 0);
     return event;
 }
 
@@ -121,6 +139,7 @@ void vm_set(Vm *vm)
 {
     SliceInfoFromGuest info = {
         .memory_bytes = 8192, .n_capsules = 2, .n_flows = 1, .n_listed = 1,
+        .counts = { { .rank = 20, .n = 2 } },
         .label = "session", .top_layer = "php", .flows = &FLOW,
     };
 
@@ -381,6 +400,11 @@ World *world_new(void)
     return world;
 }
 
+void world_add_c(World *world)
+{
+    vm_init(world, &world->c, "c");
+}
+
 void world_free(World *world)
 {
     vm_give_up(&world->a);
@@ -388,6 +412,9 @@ void world_free(World *world)
     world_await_job(world);
     vm_clear(&world->a);
     vm_clear(&world->b);
+    if (world->c.name) {
+        vm_clear(&world->c);
+    }
     g_rmdir(world->dir);
     g_free(world->dir);
     g_free(world->image);
@@ -454,6 +481,39 @@ void world_cut_of(World *world, Vm *vm)
 
 /* ---- steps of a move ---- */
 
+typedef struct PrepareCall {
+    Vm *vm;
+    const SliceArrival *arrival;
+    SliceAnswer answer;
+    uint32_t why;
+    bool is_done;
+} PrepareCall;
+
+static void coroutine_fn prepare_co(void *opaque)
+{
+    PrepareCall *call = opaque;
+
+    call->answer = slice_arrive_prepare(call->vm->store, call->arrival,
+                                        &call->why);
+    call->is_done = true;
+}
+
+SliceAnswer vm_prepare(Vm *vm, const SliceArrival *arrival, uint32_t *ret_why)
+{
+    PrepareCall call = { .vm = vm, .arrival = arrival };
+
+    qemu_coroutine_enter(qemu_coroutine_create(prepare_co, &call));
+    if (!call.is_done) {
+        vm_take_event(vm, VIRTIO_SLICE_EVENT_RESERVE);
+        g_assert_cmpuint(slice_port_reserved(vm->store, arrival->id,
+                                             arrival->term, 0, 0), ==,
+                         SLICE_RESP_OK);
+        wait_until(call.is_done);
+    }
+    *ret_why = call.why;
+    return call.answer;
+}
+
 void world_prepare(World *world, Vm *to, uint64_t term)
 {
     SliceLayerInfo layer = { .name = "tcp", .version = 1 };
@@ -465,8 +525,7 @@ void world_prepare(World *world, Vm *to, uint64_t term)
     };
     uint32_t why;
 
-    g_assert_cmpint(slice_arrive_prepare(to->store, &arrival, &why), ==,
-                    SLICE_ANSWER_OK);
+    g_assert_cmpint(vm_prepare(to, &arrival, &why), ==, SLICE_ANSWER_OK);
     g_assert_cmpint(to->gate.mode, ==, SLICE_GATE_HOLD);
 }
 
@@ -644,4 +703,22 @@ void vm_plugged(Vm *vm, uint64_t term)
 {
     g_assert_cmpuint(slice_port_plugged(vm->store, SLICE, term, 0, 0), ==,
                      SLICE_RESP_OK);
+}
+
+int world_main(int argc, char **argv, const char *prefix,
+               const WorldTest *tests, size_t n)
+{
+    qemu_init_main_loop(&error_abort);
+    socket_init();
+    module_call_init(MODULE_INIT_QOM);
+    g_test_init(&argc, &argv, NULL);
+    /* As QEMU itself: a peer that hangs up is an error of write(). */
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < n; i++) {
+        g_autofree char *path = g_strdup_printf("/slice/%s/%s", prefix,
+                                                tests[i].claim);
+
+        g_test_add_func(path, tests[i].run);
+    }
+    return g_test_run();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * slice-world.h - two engines in one process, with stand-ins around them
+ * slice-world.h - engines in one process, with stand-ins around them
  *
  * Each VM has a real slice-store that listens on a unix socket, a guest that
  * only writes down the events it gets (the test answers for it), and a gate
@@ -34,7 +34,9 @@ struct Vm {
     GArray *events;             /* SliceGuestEvent */
     GArray *steps;              /* SliceStep */
     uint32_t last_why;
+    uint32_t n_lease_low;
     bool has_no_buffer;         /* event() answers false */
+    void (*on_event)(Vm *vm, const SliceGuestEvent *event);
     void (*on_step)(Vm *vm, SliceStep step); /* within the event */
     World *world;
     FakeGate gate;
@@ -44,6 +46,7 @@ struct World {
     char *dir;
     Vm a;
     Vm b;
+    Vm c;                       /* only after world_add_c() */
     uint8_t *image;
     char *job_id;
 };
@@ -53,8 +56,19 @@ extern const SliceFlow FLOW;
 /* A whole VM is being migrated: no move may begin. */
 extern bool world_is_migrating;
 
+typedef struct WorldTest {
+    const char *claim;
+    void (*run)(void);
+} WorldTest;
+
+/** What main() of such a test does: runs /slice/@prefix/ and each claim. */
+int world_main(int argc, char **argv, const char *prefix,
+               const WorldTest *tests, size_t n);
+
 World *world_new(void);
 void world_free(World *world);
+/* A third VM, without slices. */
+void world_add_c(World *world);
 void vm_boot(Vm *vm);
 void vm_crash(Vm *vm);
 /* The guest's driver says hello; its slice appears. */
@@ -91,6 +105,8 @@ void world_cut(World *world);
 void world_cut_of(World *world, Vm *vm);
 
 /* Steps of a move from A to B, each up to where the test has to act. */
+/* What slice-prepare does, with a guest that has room. */
+SliceAnswer vm_prepare(Vm *vm, const SliceArrival *arrival, uint32_t *ret_why);
 void world_prepare(World *world, Vm *to, uint64_t term);
 SliceAnswer world_begin(World *world, Vm *from, Vm *to, uint64_t term,
                         uint32_t deadline_ms);

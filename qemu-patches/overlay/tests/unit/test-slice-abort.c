@@ -8,8 +8,6 @@
 #include "qapi/error.h"
 #include "io/channel-socket.h"
 #include "qemu/main-loop.h"
-#include "qemu/module.h"
-#include "qemu/sockets.h"
 #include "slice-world.h"
 
 /* ---- aborts, at each step ---- */
@@ -510,7 +508,7 @@ static SliceAnswer prepare_at_a(World *world, uint64_t term,
     };
     uint32_t why;
 
-    return slice_arrive_prepare(world->a.store, &arrival, &why);
+    return vm_prepare(&world->a, &arrival, &why);
 }
 
 static void test_prepare_forgets_the_tombstones_flows(void)
@@ -587,10 +585,7 @@ static void test_late_packet_reaches_one_that_moves_on(void)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *claim;
-        void (*run)(void);
-    } tests[] = {
+    static const WorldTest tests[] = {
         { "abort-while-draining", test_abort_while_draining },
         { "abort-after-quiesce", test_abort_after_quiesce },
         { "abort-before-the-image-is-whole",
@@ -645,17 +640,5 @@ int main(int argc, char **argv)
           test_late_packet_reaches_one_that_moves_on },
     };
 
-    qemu_init_main_loop(&error_abort);
-    socket_init();
-    module_call_init(MODULE_INIT_QOM);
-    g_test_init(&argc, &argv, NULL);
-    /* As QEMU itself: a peer that hangs up is an error of write(). */
-    signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
-        g_autofree char *path = g_strdup_printf("/slice/abort/%s",
-                                                tests[i].claim);
-
-        g_test_add_func(path, tests[i].run);
-    }
-    return g_test_run();
+    return world_main(argc, argv, "abort", tests, G_N_ELEMENTS(tests));
 }

@@ -139,6 +139,93 @@ static bool hello_with(uint16_t version, uint16_t compat, const char **ret_why)
     return slice_frame_get_hello(payload, sizeof(payload), &hello, ret_why);
 }
 
+typedef struct Reserve {
+    SliceStreamReserve head;
+    SliceStreamLayer layers[SLICE_STREAM_LAYERS_MAX];
+    SliceFlow flows[SLICE_STREAM_FLOWS_MAX];
+} Reserve;
+
+static Reserve reserve_of(uint32_t n_layers, uint32_t n_flows)
+{
+    Reserve reserve = {
+        .head = { .memory_bytes = 1ull << 33, .vnet_hdr_bytes = 12,
+                  .deadline_ms = 500, .n_layers = n_layers,
+                  .n_flows = n_flows, .counts = { { 20, 3 }, { 30, 1 } } },
+    };
+
+    for (uint32_t i = 0; i < n_layers; i++) {
+        reserve.layers[i] = (SliceStreamLayer) {
+            .name = "layer", .version = i, .rank = 20 + i, .abi_hash = ~i,
+        };
+    }
+    for (uint32_t i = 0; i < n_flows; i++) {
+        reserve.flows[i] = (SliceFlow) {
+            .family = i % 2 ? 4 : 6, .protocol = 6, .local_port = 80,
+            .remote_port = i + 1, .local = { 10 }, .remote = { 10, 0, 0, 1 },
+        };
+    }
+    return reserve;
+}
+
+static bool reserve_reads(const Reserve *reserve)
+{
+    g_autofree uint8_t *payload = g_malloc(SLICE_FRAME_RESERVE_BYTES_MAX);
+    size_t bytes = slice_frame_put_reserve(payload, &reserve->head,
+                                           reserve->layers, reserve->flows);
+    g_autofree uint8_t *copy = g_memdup2(payload, bytes);
+    g_autofree Reserve *again = g_new0(Reserve, 1);
+    const char *why;
+
+    g_assert_false(slice_frame_get_reserve(copy, bytes - 1, &again->head,
+                                           again->layers, again->flows,
+                                           &why));
+    if (!slice_frame_get_reserve(copy, bytes, &again->head, again->layers,
+                                 again->flows, &why)) {
+        return false;
+    }
+    g_assert_cmpmem(again, sizeof(*again), reserve, sizeof(*reserve));
+    return true;
+}
+
+static void test_reserve_is_read_as_written(void)
+{
+    Reserve reserve;
+
+    for (uint32_t n = 0; n <= SLICE_STREAM_LAYERS_MAX; n++) {
+        reserve = reserve_of(n, n * 4);
+        g_assert_true(reserve_reads(&reserve));
+    }
+}
+
+static void test_reserve_of_no_sense_is_refused(void)
+{
+    Reserve reserve = reserve_of(2, 2);
+
+    reserve.head.deadline_ms = 0;
+    g_assert_false(reserve_reads(&reserve));
+    reserve = reserve_of(2, 2);
+    reserve.head.deadline_ms = SLICE_STREAM_DEADLINE_MS_MAX + 1;
+    g_assert_false(reserve_reads(&reserve));
+    reserve = reserve_of(2, 2);
+    reserve.head.counts[2].rank = 20;
+    g_assert_false(reserve_reads(&reserve));
+    reserve = reserve_of(2, 2);
+    reserve.layers[1].name[0] = 0;
+    g_assert_false(reserve_reads(&reserve));
+    reserve = reserve_of(2, 2);
+    memset(reserve.layers[1].name, 'x', sizeof(reserve.layers[1].name));
+    g_assert_false(reserve_reads(&reserve));
+    reserve = reserve_of(2, 2);
+    reserve.flows[1].remote[15] = 1;
+    g_assert_false(reserve_reads(&reserve));
+    reserve = reserve_of(2, 2);
+    reserve.flows[1].protocol = 17;
+    g_assert_false(reserve_reads(&reserve));
+    reserve = reserve_of(2, 2);
+    reserve.flows[0].local_port = 0;
+    g_assert_false(reserve_reads(&reserve));
+}
+
 static void test_versions_meet_by_compat(void)
 {
     const char *why;
@@ -314,6 +401,10 @@ int main(int argc, char **argv)
                     test_long_frame_is_refused);
     g_test_add_func("/slice/frame/each-payload-is-checked-for-length",
                     test_each_payload_is_checked_for_length);
+    g_test_add_func("/slice/frame/reserve-is-read-as-written",
+                    test_reserve_is_read_as_written);
+    g_test_add_func("/slice/frame/reserve-of-no-sense-is-refused",
+                    test_reserve_of_no_sense_is_refused);
     g_test_add_func("/slice/frame/versions-meet-by-compat",
                     test_versions_meet_by_compat);
     g_test_add_func("/slice/frame/unterminated-name-is-refused",

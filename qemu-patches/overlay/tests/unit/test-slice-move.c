@@ -14,8 +14,6 @@
 #include "io/channel-socket.h"
 #include "qemu/bswap.h"
 #include "qemu/main-loop.h"
-#include "qemu/module.h"
-#include "qemu/sockets.h"
 #include "slice-world.h"
 
 /* ---- a move that succeeds ---- */
@@ -208,6 +206,68 @@ static void test_restarted_target_refuses(void)
     world_free(world);
 }
 
+/* ---- many at once ---- */
+
+#define LARGE_BYTES (16u << 20)
+
+static const SliceId SMALL = { 0xabcdef, 43 };
+static uint64_t large_bytes;    /* of SLICE's, when SMALL was whole */
+
+static void note_when_small_is_whole(Vm *vm, const SliceGuestEvent *event)
+{
+    SliceEntry *large = slice_table_find(vm->store->table, SLICE);
+
+    if (event->type == VIRTIO_SLICE_EVENT_ROOM &&
+        slice_id_is(event->slice, SMALL)) {
+        large_bytes = large->transfer->image ? large->transfer->image->len : 0;
+    }
+}
+
+/* A frame of the one, a frame of the other: the large one never goes first. */
+static void test_large_capsule_does_not_stall_a_small_one(void)
+{
+    World *world = world_new();
+    SliceStore *a = world->a.store;
+    SliceInfoFromGuest info = { .n_capsules = 1, .label = "",
+                                .top_layer = "php" };
+    SliceArrival arrival = { .id = SMALL, .term = TERM, .source = "a" };
+    g_autofree uint8_t *large = g_malloc0(LARGE_BYTES);
+    SliceGuestEvent event;
+    uint32_t why;
+
+    world_prepare(world, &world->b, TERM);
+    g_assert_cmpint(vm_prepare(&world->b, &arrival, &why), ==,
+                    SLICE_ANSWER_OK);
+    g_assert_cmpuint(slice_port_set(a, SMALL, &info), ==, SLICE_RESP_OK);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    g_assert_cmpint(slice_move_begin(a, SMALL, TERM, QTAILQ_FIRST(&a->peers),
+                                     60000, NULL, &why), ==, SLICE_ANSWER_OK);
+    vm_take_event(&world->a, VIRTIO_SLICE_EVENT_QUIESCE);
+    slice_port_quiesced(a, SMALL, TERM, 0, 0);
+    world_unplug(&world->a, TERM);
+    slice_move_unplug(a, SMALL, TERM, &why);
+    vm_take_event(&world->a, VIRTIO_SLICE_EVENT_UNPLUG);
+    world->b.on_event = note_when_small_is_whole;
+    /* All of the large one is there before the small one begins. */
+    for (uint32_t at = 0; at < LARGE_BYTES; at += LARGE_BYTES / 16) {
+        g_assert_cmpuint(slice_port_image(a, SLICE, TERM, at, LARGE_BYTES,
+                                          large, LARGE_BYTES / 16,
+                                          at + LARGE_BYTES / 16 ==
+                                          LARGE_BYTES), ==, SLICE_RESP_OK);
+    }
+    g_assert_cmpuint(slice_port_image(a, SMALL, TERM, 0, 1000, large, 1000,
+                                      true), ==, SLICE_RESP_OK);
+    event = vm_take_event(&world->b, VIRTIO_SLICE_EVENT_ROOM);
+    g_assert_true(slice_id_is(event.slice, SMALL));
+    /* Its image and its end: one frame of the large one before each. */
+    g_assert_cmpuint(large_bytes, >, 0);
+    g_assert_cmpuint(large_bytes, <=, 2 * SLICE_STREAM_PAYLOAD_MAX);
+    event = vm_take_event(&world->b, VIRTIO_SLICE_EVENT_ROOM);
+    g_assert_true(slice_id_is(event.slice, SLICE));
+    g_assert_cmpuint(event.arg, ==, LARGE_BYTES);
+    world_free(world);
+}
+
 static void test_prepare_refuses_what_does_not_fit(void)
 {
     World *world = world_new();
@@ -220,26 +280,26 @@ static void test_prepare_refuses_what_does_not_fit(void)
 
     bad = good;
     bad.vnet_hdr_len = 10;
-    g_assert_cmpint(slice_arrive_prepare(world->b.store, &bad, &why), ==,
+    g_assert_cmpint(vm_prepare(&world->b, &bad, &why), ==,
                     SLICE_ANSWER_REFUSED);
     g_assert_cmpuint(why, ==, WHY_OPTION);
     bad = good;
     bad.memory_bytes = 1ull << 40;
-    g_assert_cmpint(slice_arrive_prepare(world->b.store, &bad, &why), ==,
+    g_assert_cmpint(vm_prepare(&world->b, &bad, &why), ==,
                     SLICE_ANSWER_REFUSED);
     g_assert_cmpuint(why, ==, WHY_TOO_LARGE);
     layer.version = 2;
-    g_assert_cmpint(slice_arrive_prepare(world->b.store, &good, &why), ==,
+    g_assert_cmpint(vm_prepare(&world->b, &good, &why), ==,
                     SLICE_ANSWER_REFUSED);
     g_assert_cmpuint(why, ==, WHY_LAYER_VERSION);
     layer.version = 1;
     world->b.gate.is_full = true;
-    g_assert_cmpint(slice_arrive_prepare(world->b.store, &good, &why), ==,
+    g_assert_cmpint(vm_prepare(&world->b, &good, &why), ==,
                     SLICE_ANSWER_REFUSED);
     g_assert_cmpuint(why, ==, WHY_MEMORY);
     g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE__MAX);
     world->b.gate.is_full = false;
-    g_assert_cmpint(slice_arrive_prepare(world->b.store, &good, &why), ==,
+    g_assert_cmpint(vm_prepare(&world->b, &good, &why), ==,
                     SLICE_ANSWER_OK);
     world_free(world);
 }
@@ -253,7 +313,7 @@ static void test_tuple_in_use_is_refused(void)
     };
     uint32_t why;
 
-    g_assert_cmpint(slice_arrive_prepare(world->a.store, &arrival, &why), ==,
+    g_assert_cmpint(vm_prepare(&world->a, &arrival, &why), ==,
                     SLICE_ANSWER_REFUSED);
     g_assert_cmpuint(why, ==, WHY_TUPLE_IN_USE);
     world_free(world);
@@ -268,10 +328,11 @@ static void test_nothing_moves_while_the_vm_is_migrated(void)
     world_is_migrating = true;
     g_assert_cmpint(world_begin(world, &world->a, &world->b, TERM, 60000), ==,
                     SLICE_ANSWER_BUSY);
-    g_assert_cmpint(slice_arrive_prepare(world->a.store, &arrival, &why), ==,
+    g_assert_cmpint(vm_prepare(&world->a, &arrival, &why), ==,
                     SLICE_ANSWER_BUSY);
     world_is_migrating = false;
     g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_OWNER);
+    vm_take_event(&world->a, VIRTIO_SLICE_EVENT_UNRESERVE);
     g_assert_cmpuint(world->a.events->len, ==, 0);
     world_free(world);
 }
@@ -507,10 +568,7 @@ static void test_frame_before_hello_ends_the_connection(void)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *claim;
-        void (*run)(void);
-    } tests[] = {
+    static const WorldTest tests[] = {
         { "slice-moves", test_slice_moves },
         { "slice-moves-back", test_slice_moves_back },
         { "large-image-passes-within-credit",
@@ -530,6 +588,8 @@ int main(int argc, char **argv)
         { "image-without-a-reservation-is-refused",
           test_image_without_a_reservation_is_refused },
         { "restarted-target-refuses", test_restarted_target_refuses },
+        { "large-capsule-does-not-stall-a-small-one",
+          test_large_capsule_does_not_stall_a_small_one },
         { "prepare-refuses-what-does-not-fit",
           test_prepare_refuses_what_does_not_fit },
         { "tuple-in-use-is-refused", test_tuple_in_use_is_refused },
@@ -559,17 +619,5 @@ int main(int argc, char **argv)
           test_frame_before_hello_ends_the_connection },
     };
 
-    qemu_init_main_loop(&error_abort);
-    socket_init();
-    module_call_init(MODULE_INIT_QOM);
-    g_test_init(&argc, &argv, NULL);
-    /* As QEMU itself: a peer that hangs up is an error of write(). */
-    signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
-        g_autofree char *path = g_strdup_printf("/slice/move/%s",
-                                                tests[i].claim);
-
-        g_test_add_func(path, tests[i].run);
-    }
-    return g_test_run();
+    return world_main(argc, argv, "move", tests, G_N_ELEMENTS(tests));
 }

@@ -6,14 +6,14 @@
 #define QEMU_VIRTIO_SLICE_H
 
 #include "hw/virtio/virtio.h"
-#include "slice/types.h"
+#include "slice/port.h"
 
 #define TYPE_VIRTIO_SLICE "virtio-slice-device"
 OBJECT_DECLARE_SIMPLE_TYPE(VirtIOSlice, VIRTIO_SLICE)
 
 /*
  * Events that wait for the guest to post buffers.  Those that begin a step
- * (QUIESCE, UNPLUG, ROOM) may be refused and get only half of the room, so that
+ * (QUIESCE, UNPLUG, ROOM, RESERVE, LOOKUP) may be refused and get only half of the room, so that
  * those that end one find some.
  */
 #define VIRTIO_SLICE_BACKLOG_MAX 1024
@@ -23,6 +23,7 @@ typedef struct VirtIOSliceEvent {
     SliceId slice;
     uint64_t term;
     uint64_t arg;
+    uint8_t data[SLICE_PORT_DATA_BYTES];
 } VirtIOSliceEvent;
 
 typedef struct VirtIOSliceRequest VirtIOSliceRequest;
