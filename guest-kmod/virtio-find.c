@@ -69,6 +69,8 @@ void slice_virtio_lookup(struct slice_virtio *dev,
 
 	static_assert(sizeof(digest) == sizeof(event->data));
 	memcpy(&digest, event->data, sizeof(digest));
+	/* The device knows the slice that it is about to be told. */
+	flush_work(&dev->report);
 	ret = slice_find_lookup(&digest, &slice);
 	if (ret == -ENOENT)
 		slice = (struct slice_id){};

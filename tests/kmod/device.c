@@ -303,14 +303,29 @@ void slice_wait_state(Opener *opener, struct slice_id slice, guint32 state)
 
 /* ---- connections ---- */
 
+/* Of this host and, unlike 127.0.0.1, one that another could take over. */
+#define LOCAL_ADDRESS "198.51.100.77"
+
+static void add_local_address(void)
+{
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    g_spawn_command_line_sync("ip address replace " LOCAL_ADDRESS "/32 dev lo",
+                              NULL, NULL, &status, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(status, ==, 0);
+}
+
 void connect_pair(int ret_fd[2])
 {
     struct sockaddr_in at = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        .sin_family = AF_INET, .sin_addr.s_addr = inet_addr(LOCAL_ADDRESS),
     };
     socklen_t bytes = sizeof(at);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    add_local_address();
     g_assert_cmpint(bind(listener, (void *)&at, sizeof(at)), ==, 0);
     g_assert_cmpint(listen(listener, 1), ==, 0);
     g_assert_cmpint(getsockname(listener, (void *)&at, &bytes), ==, 0);

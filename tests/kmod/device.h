@@ -79,7 +79,7 @@ int slice_size(Opener *opener, struct slice_id id, struct slice_id *ret_slice);
 bool slice_find(Opener *opener, struct slice_id slice,
                 struct slice_list_entry *ret_entry);
 
-/* A connection on the loopback device: the client's end, the server's. */
+/* A connection within this host: the client's end, the server's. */
 void connect_pair(int ret_fd[2]);
 
 /* The steps; 0 or -errno, @ret_why may be NULL. */
@@ -117,6 +117,7 @@ void add_session_tests(void);
 void add_find_tests(void);
 void add_limit_tests(void);
 void add_resume_tests(void);
+void add_crowd_tests(void);
 void add_image_tests(void);
 
 /* Runs @test in a child that is nobody but has this process's descriptors: was

@@ -79,6 +79,7 @@ int main(int argc, char **argv)
     add_find_tests();
     add_limit_tests();
     add_resume_tests();
+    add_crowd_tests();
     g_test_add_func("/zz/kernel-is-not-tainted", test_taint);
     return g_test_run();
 }

@@ -222,3 +222,38 @@ void cluster_finish(Cluster *c)
         g_assert_cmpuint(verdict.n_syn, ==, 0);
     }
 }
+
+char *cluster_layer(LabVm *vm, const char *words)
+{
+    g_autofree char *script = g_strdup_printf(
+        "/usr/libexec/slice/slice-guest-layer %s >/run/layer.out 2>&1 &"
+        "while ! grep -q registered /run/layer.out 2>/dev/null; do"
+        "  kill -0 $! || { cat /run/layer.out; exit 1; };"
+        "done; sed -n 's/^capsule //p' /run/layer.out | tr -d '\\n'", words);
+    g_autoptr(GError) error = NULL;
+    char *id = lab_vm_shell(vm, script, &error);
+
+    g_assert_no_error(error);
+    return id;
+}
+
+JsonObject *cluster_engine_slice(LabVm *vm, const char *id)
+{
+    g_autoptr(GError) error = NULL;
+    LabQmp *qmp = lab_vm_qmp(vm, &error);
+    g_autoptr(JsonNode) answer = NULL;
+    JsonArray *slices;
+
+    g_assert_no_error(error);
+    answer = lab_qmp_execute(qmp, "query-slices", NULL, &error);
+    g_assert_no_error(error);
+    slices = json_node_get_array(answer);
+    for (guint i = 0; i < json_array_get_length(slices); i++) {
+        JsonObject *slice = json_array_get_object_element(slices, i);
+
+        if (!strcmp(json_object_get_string_member(slice, "id"), id)) {
+            return json_object_ref(slice);
+        }
+    }
+    return NULL;
+}

@@ -55,6 +55,14 @@ LabVm *cluster_vm(Cluster *cluster, const char *name);
 /** cluster_move: move it to the other VM and insist that it worked. */
 void cluster_move(Cluster *cluster, LabSlice *slice);
 
+/** cluster_layer: start slice-guest-layer in a guest, with these words; returns
+ *  the id of its capsule, "" if it was told to have none. */
+char *cluster_layer(LabVm *vm, const char *words);
+
+/** cluster_engine_slice: the hypervisor's entry of a slice (query-slices), which
+ *  the caller unrefs; NULL where it has none. */
+JsonObject *cluster_engine_slice(LabVm *vm, const char *id);
+
 /** cluster_judge: insist at the test's end that this connection has seen no
  *  RST, FIN or SYN from now until then. */
 void cluster_judge(Cluster *cluster, HttpConnection *http);

@@ -12,24 +12,12 @@
 /* The hypervisor's table. */
 static bool engine_has(LabVm *vm, const char *id)
 {
-    g_autoptr(GError) error = NULL;
-    LabQmp *qmp = lab_vm_qmp(vm, &error);
-    g_autoptr(JsonNode) answer = NULL;
-    JsonArray *slices;
+    g_autoptr(JsonObject) slice = cluster_engine_slice(vm, id);
 
-    g_assert_no_error(error);
-    answer = lab_qmp_execute(qmp, "query-slices", NULL, &error);
-    g_assert_no_error(error);
-    slices = json_node_get_array(answer);
-    for (guint i = 0; i < json_array_get_length(slices); i++) {
-        JsonObject *slice = json_array_get_object_element(slices, i);
-
-        if (!strcmp(json_object_get_string_member(slice, "id"), id)) {
-            g_assert_cmpstr(json_object_get_string_member(slice, "state"), ==, "owner");
-            return true;
-        }
+    if (slice) {
+        g_assert_cmpstr(json_object_get_string_member(slice, "state"), ==, "owner");
     }
-    return false;
+    return slice != NULL;
 }
 
 /* What a person sees: `info slices`, which also lists what has gone. */
