@@ -219,6 +219,7 @@ static SliceReservation *find(SliceStore *store, SliceId id, uint64_t term)
 static void reservation_free(SliceReservation *r)
 {
     g_hash_table_remove(r->store->reservations, &r->arrival.id);
+    slice_store_end_active(r->store);
     timer_free(r->timer);
     g_free((void *)r->arrival.flows);
     g_free((void *)r->arrival.layers);
@@ -300,11 +301,17 @@ bool slice_reserve(SliceStore *store, const SliceArrival *arrival,
         *ret_why = WHY_MOVING;
         return false;
     }
+    /* What a guest has booked must not travel: nobody would free it there. */
+    if (!slice_store_begin_active(store)) {
+        *ret_why = WHY_STATE;
+        return false;
+    }
     counts_to_wire(arrival->counts, data);
     if (g_hash_table_size(store->reservations) >= RESERVATIONS_MAX ||
         !slice_store_tell_guest_data(store, VIRTIO_SLICE_EVENT_RESERVE,
                                      arrival->id, arrival->term,
                                      arrival->memory_bytes, data, false)) {
+        slice_store_end_active(store);
         *ret_why = WHY_MEMORY;
         return false;
     }

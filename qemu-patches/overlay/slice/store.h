@@ -205,7 +205,7 @@ struct SliceStore {
 
     uint64_t images_bytes;      /* in memory now */
     uint64_t packets_bytes;     /* kept for transfers now */
-    uint32_t n_active;          /* transfers */
+    uint32_t n_active;          /* transfers, and what guests think about */
     Error *blocker;
     QLIST_HEAD(, SliceWaiter) waiters;
     VMChangeStateEntry *vm_change;
@@ -254,6 +254,13 @@ void slice_gate_remove(SliceStore *store, const SliceEntry *entry);
 /** Packet of a peer's, checked to be of the entry: put (in HOLD) or inject. */
 void slice_gate_take(SliceStore *store, SliceEntry *entry, uint32_t origin,
                      const uint8_t *data, size_t bytes);
+
+/**
+ * Something is under way that a saved VM could not go on with: no migration
+ * begins.  False where one has begun.
+ */
+bool slice_store_begin_active(SliceStore *store);
+void slice_store_end_active(SliceStore *store);
 
 /* Transfers. */
 /** NULL (nothing done) while the VM is being migrated or saved. */

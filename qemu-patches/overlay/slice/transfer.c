@@ -17,7 +17,7 @@
 /* Of an image, in one frame: control frames need not wait for more. */
 #define PIECE_BYTES         (60 * 1024)
 
-static bool begin_active(SliceStore *store)
+bool slice_store_begin_active(SliceStore *store)
 {
     if (!store->n_active) {
         error_setg(&store->blocker, "slice-store '%s' is moving slices",
@@ -28,6 +28,13 @@ static bool begin_active(SliceStore *store)
     }
     store->n_active++;
     return true;
+}
+
+void slice_store_end_active(SliceStore *store)
+{
+    if (!--store->n_active) {
+        migrate_del_blocker(&store->blocker);
+    }
 }
 
 void slice_transfer_rest(SliceTransfer *transfer)
@@ -42,9 +49,7 @@ void slice_transfer_rest(SliceTransfer *transfer)
     if (transfer->peer) {
         slice_peer_unwant(transfer->peer);
     }
-    if (!--store->n_active) {
-        migrate_del_blocker(&store->blocker);
-    }
+    slice_store_end_active(store);
 }
 
 void slice_transfer_forgotten(SliceTransfer *transfer)
@@ -70,7 +75,7 @@ SliceTransfer *slice_transfer_new(SliceStore *store, SliceEntry *entry)
 {
     SliceTransfer *transfer;
 
-    if (!begin_active(store)) {
+    if (!slice_store_begin_active(store)) {
         return NULL;
     }
     slice_transfer_free(entry->transfer);

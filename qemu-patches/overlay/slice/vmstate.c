@@ -243,6 +243,12 @@ static int store_post_load(void *opaque, int version_id)
     uint32_t n_fenced = 0;
     SliceEntry *entry;
 
+    /* Who had asked or was asked is another guest now. */
+    slice_reserve_guest_lost(store);
+    slice_find_guest_lost(store);
+    slice_lookup_guest_lost(store);
+    store->n_changes++;
+    store->n_arrivals++;
     while ((entry = QTAILQ_FIRST(slice_table_entries(store->table)))) {
         slice_table_remove(store->table, entry);
     }

@@ -357,7 +357,11 @@ static void test_where_there_is_no_room_nothing_moves(void)
 
     ask(&world->a, TAG, 10000);
     answer_lookup(&world->b, 0);
+    wait_until(world->b.events->len);
+    /* What its guest books must not travel in a saved VM. */
+    g_assert_cmpuint(world->b.store->n_active, ==, 1);
     reserved(&world->b, FIRST, ENOSPC, WHY_NO_ROOM);
+    g_assert_cmpuint(world->b.store->n_active, ==, 0);
     await_done(&world->a, TAG, EBUSY);
     assert_unmoved(&world->a);
     g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE__MAX);
