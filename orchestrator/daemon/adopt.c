@@ -53,11 +53,44 @@ static void adopt(SliceOrchestrator *self, const SliceEntry *entry, const char *
     }
 }
 
+/* What the target says of a slice that the source has forgotten. */
+static void arrived(const SliceEntry *entry, const GError *error, gpointer data)
+{
+    SliceOrchestrator *self = data;
+    g_autoptr(GArray) closed = g_array_new(FALSE, FALSE, sizeof(SliceTuple));
+
+    if (!entry) {
+        return; /* it has ended, or its VM has died since */
+    }
+    slice_registry_update(self->registry, slice_entry_copy(entry), closed);
+    slice_orchestrator_registry_changed(self);
+    if (entry->state == SLICE_STATE_OWNER) {
+        slice_network_correct(self->network, entry->id, entry->flows, entry->vm, TRUE);
+    }
+}
+
+/* Source and target tell on sockets of their own: "gone" may be the first that is heard of a move. */
+static void find_where_it_went(SliceOrchestrator *self, const SliceStepEvent *step)
+{
+    const SliceVm *peer = step->peer ? vm_by_engine(self, step->peer) : NULL;
+    SliceEngine *engine = peer ? slice_orchestrator_engine(self, peer->name) : NULL;
+
+    if (engine && !slice_registry_peek(self->registry, peer->name, step->id)) {
+        slice_engine_query(engine, step->id, arrived, self);
+    }
+}
+
 void slice_adopt_step(SliceOrchestrator *self, const char *vm, const SliceStepEvent *step)
 {
     const SliceEntry *entry = slice_registry_peek(self->registry, vm, step->id);
 
-    if (!self->started || !entry || slice_mover_is_moving(self->mover, step->id)) {
+    if (!self->started || slice_mover_is_moving(self->mover, step->id)) {
+        return;
+    }
+    if (g_str_equal(step->step, "gone")) {
+        find_where_it_went(self, step);
+    }
+    if (!entry) {
         return;
     }
     if (g_str_equal(step->step, "done")) {

@@ -122,6 +122,20 @@ static gboolean show_slice(SliceBusOrchestrator1 *skeleton,
     return TRUE;
 }
 
+/* Answered when the switch has it: what comes then, goes where it should. */
+static void cordon_done(const GError *error, gpointer data)
+{
+    GDBusMethodInvocation *invocation = data;
+
+    if (error) {
+        g_dbus_method_invocation_return_error(
+            invocation, SLICE_ERROR, SLICE_ERROR_UNREACHABLE,
+            "it is written down, and the switch gets it when it answers: %s", error->message);
+    } else {
+        g_dbus_method_invocation_return_value(invocation, NULL);
+    }
+}
+
 static gboolean set_cordon(SliceBusOrchestrator1 *skeleton,
                            GDBusMethodInvocation *invocation, const char *vm,
                            gboolean cordoned, SliceBus *bus)
@@ -131,7 +145,7 @@ static gboolean set_cordon(SliceBusOrchestrator1 *skeleton,
     if (!slice_orchestrator_set_cordon(bus->orchestrator, vm, cordoned, &error)) {
         return fail(invocation, error);
     }
-    slice_bus_orchestrator1_complete_set_cordon(skeleton, invocation);
+    slice_network_wait(slice_orchestrator_network(bus->orchestrator), cordon_done, invocation);
     return TRUE;
 }
 

@@ -514,7 +514,8 @@ static gboolean write_down(SliceJobs *jobs, const SliceJob *job, GPtrArray *plan
     for (guint i = 0; i < plan->len; i++) {
         SlicePlanItem *planned = g_ptr_array_index(plan, i);
 
-        if (planned->to) {
+        /* A drain that is resumed is planned anew. */
+        if (planned->to && !is_drain(job)) {
             g_ptr_array_add(slices, planned->slice);
             g_ptr_array_add(targets, planned->to);
         }

@@ -31,6 +31,8 @@
 
 /* An engine answers in less than a millisecond; it may be stopped by a debugger. */
 #define ORDER_MS 5000
+/* The target asks its guest, for five seconds at most. */
+#define PREPARE_MS 8000
 /* What an engine's own deadline may be late, before we give up for it. */
 #define SLACK_MS 2000
 #define AGAIN_MS 100
@@ -281,8 +283,9 @@ static gboolean deadline_passed(gpointer data)
 
 void slice_move_begin_step(Move *move)
 {
-    guint limit_ms = move->step == QUIESCE || move->step == UNPLUG
-                         ? move->deadline_ms + SLACK_MS : ORDER_MS + SLACK_MS;
+    guint limit_ms = SLACK_MS + (move->step == QUIESCE || move->step == UNPLUG
+                                     ? move->deadline_ms
+                                     : move->step == PREPARE ? PREPARE_MS : ORDER_MS);
 
     slice_move_enter(move, FORWARD, steps[move->step].name);
     move->timer = g_timeout_add(limit_ms, deadline_passed, move);
@@ -370,7 +373,7 @@ static void prepare_do(Move *move)
         return;
     }
     slice_engine_prepare(target, incarnation(move), move->entry,
-                         slice_engine_info(source), move->term, ORDER_MS,
+                         slice_engine_info(source), move->term, PREPARE_MS,
                          prepare_answered, await(move));
 }
 

@@ -135,7 +135,8 @@ static gboolean flush(gpointer data)
 
     network->flush = 0;
     while ((change = g_queue_peek_head(network->waiting)) &&
-           (!lines->len || (!change->alone && lines->len < BUNDLE_LINES_MAX))) {
+           (!network->in_flight->len ||
+            (!change->alone && lines->len < BUNDLE_LINES_MAX))) {
         g_ptr_array_extend(lines, change->lines, NULL, NULL);
         g_ptr_array_add(network->in_flight, g_queue_pop_head(network->waiting));
         if (change->alone) {
@@ -164,7 +165,7 @@ static void submit(SliceNetwork *network, GPtrArray *lines, const char *whose,
 {
     Change *change;
 
-    if (!lines->len) {
+    if (!lines->len && !done) {
         g_ptr_array_unref(lines);
         return;
     }
@@ -175,6 +176,12 @@ static void submit(SliceNetwork *network, GPtrArray *lines, const char *whose,
     change->data = data;
     g_queue_push_tail(network->waiting, change);
     flush_later(network);
+}
+
+void slice_network_wait(SliceNetwork *network, SliceFlowDone done, gpointer data)
+{
+    submit(network, g_ptr_array_new_with_free_func(g_free), "all that was to come before it",
+           done, data);
 }
 
 static GPtrArray *lines_new(void)

@@ -98,6 +98,12 @@ void slice_network_forget(SliceNetwork *network, GArray *flows);
 /* Exact rules of connections that nobody knows go; all VMs have told theirs. */
 void slice_network_trim(SliceNetwork *network);
 
+/**
+ * slice_network_wait() - until the switch has all that was asked for before
+ * @done: SLICE_ERROR_UNREACHABLE where it has not, and gets it when it is connected
+ */
+void slice_network_wait(SliceNetwork *network, SliceFlowDone done, gpointer data);
+
 gboolean slice_network_is_connected(SliceNetwork *network);
 guint slice_network_slot(SliceNetwork *network, const char *vm);
 /* 0: it has no port on the bridge. */

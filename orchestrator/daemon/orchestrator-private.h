@@ -34,6 +34,8 @@ SliceEngine *slice_orchestrator_engine(SliceOrchestrator *self, const char *vm);
 /* Its place in the switch follows what is known of it. */
 void slice_orchestrator_place(SliceOrchestrator *self, SliceVm *vm);
 
+/* New connections of the clients concerned are led to where all their sessions are, if they are. */
+void slice_orchestrator_registry_changed(SliceOrchestrator *self);
 void slice_orchestrator_tell_vm(SliceOrchestrator *self, const char *vm,
                                 const char *step, const char *why);
 

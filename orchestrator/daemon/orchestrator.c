@@ -61,8 +61,7 @@ static gboolean steer_clients(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-/* New connections of the clients concerned are led to where all their sessions are, if they are. */
-static void registry_changed(SliceOrchestrator *self)
+void slice_orchestrator_registry_changed(SliceOrchestrator *self)
 {
     if (self->started && !self->steering) {
         self->steering = g_idle_add_full(G_PRIORITY_DEFAULT, steer_clients, self, NULL);
@@ -127,7 +126,7 @@ static void start(SliceOrchestrator *self)
     confirm_all(self);
     slice_network_trim(self->network);
     g_message("started: %u slices", slice_registry_count(self->registry, NULL));
-    registry_changed(self);
+    slice_orchestrator_registry_changed(self);
     resume_if_settled(self);
 }
 
@@ -264,15 +263,15 @@ static void engine_synced(SliceEngine *engine, GPtrArray *entries, gpointer data
     g_autoptr(GArray) closed = new_flows();
 
     slice_registry_replace(self->registry, name, entries, closed);
-    registry_changed(self);
+    slice_orchestrator_registry_changed(self);
     forget_flows(self, closed);
-    slice_orchestrator_place(self, vm);
-    slice_orchestrator_tell_vm(self, name, info->guest_ready ? "ready" : "connected", NULL);
-    if (!vm->greeted) {
+    if (!vm->greeted) { /* before it gets clients: who has no peers finds no session */
         vm->greeted = TRUE;
         slice_lease_give(self->store, engine);
         tell_peers(self);
     }
+    slice_orchestrator_place(self, vm);
+    slice_orchestrator_tell_vm(self, name, info->guest_ready ? "ready" : "connected", NULL);
     slice_mover_take_synced(self->mover, name);
     if (self->started) {
         confirm_restored(self, engine, entries);
@@ -289,7 +288,7 @@ static void vm_lost(SliceOrchestrator *self, const char *name, const char *why)
     slice_mover_take_lost(self->mover, name);
     slice_adopt_lost(self, name);
     slice_registry_drop_vm(self->registry, name, closed);
-    registry_changed(self);
+    slice_orchestrator_registry_changed(self);
     forget_flows(self, closed);
     tell_peers(self);
 }
@@ -314,7 +313,7 @@ static void engine_step(SliceEngine *engine, const SliceStepEvent *step,
                          .bytes = step->bytes, .packets = step->packets };
 
     slice_registry_step(self->registry, vm, step->id, step->term, step->step, step->peer);
-    registry_changed(self);
+    slice_orchestrator_registry_changed(self);
     slice_adopt_step(self, vm, step);
     slice_mover_take_step(self->mover, vm, step);
     self->handlers->event(&event, self->data);
@@ -335,7 +334,7 @@ static void engine_changed(SliceEngine *engine, const SliceEntry *entry,
     } else {
         slice_registry_update(self->registry, slice_entry_copy(entry), closed);
     }
-    registry_changed(self);
+    slice_orchestrator_registry_changed(self);
     if (self->started && !ended && entry->state == SLICE_STATE_OWNER &&
         !slice_mover_is_moving(self->mover, entry->id)) {
         slice_network_appeared(self->network, entry->id, entry->flows, entry->vm);

@@ -24,6 +24,7 @@ static GArray *plan_vms(SliceOrchestrator *self)
         SlicePlanVm entry = {
             .name = vm->name,
             .capacity = vm->weight,
+            .running = vm->running,
             .connected = vm->engine && slice_engine_is_synced(vm->engine) &&
                          slice_engine_stream(vm->engine),
             .open = is_ready(vm) && slice_engine_stream(vm->engine) && !cordoned,
@@ -121,6 +122,8 @@ gboolean slice_orchestrator_set_cordon(SliceOrchestrator *self, const char *name
     }
     if (vm) {
         slice_orchestrator_place(self, vm);
+        slice_registry_touch(self->registry, name);
+        slice_orchestrator_registry_changed(self);
         slice_orchestrator_tell_vm(self, name, cordoned ? "cordoned" : "uncordoned", NULL);
     }
     return TRUE;

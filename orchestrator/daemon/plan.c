@@ -76,6 +76,24 @@ static void add_matching(const SliceOrder *order, SliceRegistry *registry,
     }
 }
 
+/* Nobody is to switch a VM off because it seemed empty. */
+static gboolean check_source(const SliceOrder *order, GArray *vms, const char *name,
+                             GError **error)
+{
+    const SlicePlanVm *vm = vm_called(vms, name);
+
+    if (!vm) {
+        g_set_error(error, SLICE_ERROR, SLICE_ERROR_NOT_FOUND, "no VM is called '%s'", name);
+        return FALSE;
+    }
+    if (order->kind == SLICE_ORDER_DRAIN && vm->running && !vm->connected) {
+        g_set_error(error, SLICE_ERROR, SLICE_ERROR_UNREACHABLE,
+                    "VM %s runs and is not connected: what it has is not known", name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 /* Return: (nullable) (element-type SliceEntry) */
 static GPtrArray *choose(const SliceOrder *order, SliceRegistry *registry,
                          GArray *vms, GError **error)
@@ -89,9 +107,7 @@ static GPtrArray *choose(const SliceOrder *order, SliceRegistry *registry,
         return NULL;
     }
     for (guint i = 0; order->vms[i]; i++) {
-        if (!vm_called(vms, order->vms[i])) {
-            g_set_error(error, SLICE_ERROR, SLICE_ERROR_NOT_FOUND,
-                        "no VM is called '%s'", order->vms[i]);
+        if (!check_source(order, vms, order->vms[i], error)) {
             return NULL;
         }
         add_matching(order, registry, order->vms[i], filter, chosen);

@@ -15,6 +15,7 @@
 /**
  * SlicePlanVm: a VM as a plan sees it
  * @capacity: its share of slices against others'
+ * @running: its domain does
  * @connected: its engine answers
  * @open: takes new sessions: its guest is ready, and it is not cordoned
  * @cordoned: and why not
@@ -22,6 +23,7 @@
 typedef struct {
     const char *name;
     guint capacity;
+    gboolean running;
     gboolean connected;
     gboolean open;
     gboolean cordoned;
@@ -46,7 +48,8 @@ typedef struct {
  *
  * Return: (element-type SlicePlanItem), by slice; possibly empty.  NULL with SLICE_ERROR_NOT_FOUND
  * for a slice or VM that is not known, SLICE_ERROR_INVALID for a filter that makes no sense,
- * SLICE_ERROR_UNREACHABLE or SLICE_ERROR_REFUSED for a target that is not connected or takes none.
+ * SLICE_ERROR_UNREACHABLE or SLICE_ERROR_REFUSED for a target that is not connected or takes none,
+ * SLICE_ERROR_UNREACHABLE for a drain of a VM whose slices are not known.
  */
 GPtrArray *slice_plan_make(const SliceOrder *order, SliceRegistry *registry,
                            GArray *vms, GHashTable *avoid, GError **error);

@@ -615,6 +615,22 @@ const char *slice_registry_client_home(SliceRegistry *registry, const char *addr
     return ((Vm *)vm)->name;
 }
 
+void slice_registry_touch(SliceRegistry *registry, const char *vm)
+{
+    GHashTableIter iter;
+    gpointer slice;
+
+    g_hash_table_iter_init(&iter, vm_of(registry, vm)->homes);
+    while (g_hash_table_iter_next(&iter, &slice, NULL)) {
+        GPtrArray *clients = ((Slice *)slice)->clients;
+
+        for (guint i = 0; i < clients->len; i++) {
+            g_hash_table_add(registry->changed,
+                             g_strdup(((Client *)g_ptr_array_index(clients, i))->address));
+        }
+    }
+}
+
 GHashTable *slice_registry_take_clients(SliceRegistry *registry)
 {
     GHashTable *changed = registry->changed;

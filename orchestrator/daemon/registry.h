@@ -155,6 +155,9 @@ guint slice_registry_count(SliceRegistry *registry, const char *vm);
 const char *slice_registry_client_home(SliceRegistry *registry,
                                        const char *client);
 
+/* What is to be done for the clients of a VM's slices has changed, though their slices have not. */
+void slice_registry_touch(SliceRegistry *registry, const char *vm);
+
 /**
  * slice_registry_take_clients() - whose slices have changed since the last call
  *

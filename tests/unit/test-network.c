@@ -64,14 +64,9 @@ static void wait_done(Fixture *f)
     f->done = FALSE;
 }
 
-/* A change of nothing returns after all changes before it. */
 static void settle(Fixture *f)
 {
-    g_autoptr(GArray) flows = g_array_new(FALSE, FALSE, sizeof(SliceTuple));
-    SliceTuple nobody = tuple(150, 1);
-
-    g_array_append_val(flows, nobody);
-    slice_network_route(f->network, "0", flows, "web1", done, f);
+    slice_network_wait(f->network, done, f);
     wait_done(f);
     g_assert_no_error(f->error);
 }

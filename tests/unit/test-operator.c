@@ -74,6 +74,20 @@ static gboolean says(Sliced *f, const char *vm, const char *what)
 
 /* ---- drains ---- */
 
+static void wait_job_ended(Sliced *f, const char *show)
+{
+    for (;;) {
+        g_autoptr(JsonNode) job = NULL;
+
+        if (sliced_ctl(f, show) == 0) {
+            job = json_from_string(f->out, NULL);
+            if (!json_object_get_null_member(json_node_get_object(job), "ended")) {
+                return;
+            }
+        }
+    }
+}
+
 static void test_drain(Sliced *f, gconstpointer data)
 {
     g_assert_cmpint(sliced_ctl(f, "vm drain web1"), ==, 0);
@@ -187,10 +201,10 @@ static void test_cancelled_drain(Sliced *f, gconstpointer data)
     g_assert_cmpint(sliced_ctl(f, "vm drain web1"), ==, SLICE_ERROR_BUSY);
     g_assert_cmpint(sliced_ctl(f, "vm uncordon web1"), ==, SLICE_ERROR_BUSY);
     g_assert_cmpint(sliced_ctl(f, "job cancel 1"), ==, 0);
-    while (count_at(f, 0) != N_SLICES || says(f, "web1", "spread") ||
-           sliced_ctl(f, "vm uncordon web1")) {
-    }
-    g_assert_cmpint(sliced_ctl(f, "job show 1"), ==, 0);
+    wait_job_ended(f, "job show 1 --json");
+    g_assert_cmpuint(count_at(f, 0), ==, N_SLICES);
+    g_assert_false(says(f, "web1", "spread"));
+    g_assert_cmpint(sliced_ctl(f, "vm uncordon web1"), ==, 0);
 }
 
 static void test_vm_that_dies_while_drained(Sliced *f, gconstpointer data)
@@ -303,20 +317,6 @@ static void test_cordon_outlives_sliced(Sliced *f, gconstpointer data)
     g_assert_cmpint(sliced_ctl(f, "slice move 100 --to web2"), ==, 0);
 }
 
-static void wait_job_ended(Sliced *f, const char *show)
-{
-    for (;;) {
-        g_autoptr(JsonNode) job = NULL;
-
-        if (sliced_ctl(f, show) == 0) {
-            job = json_from_string(f->out, NULL);
-            if (!json_object_get_null_member(json_node_get_object(job), "ended")) {
-                return;
-            }
-        }
-    }
-}
-
 /* Killed in the middle of a drain, at @data: the next sliced finishes it, without being asked. */
 static void test_drain_outlives_sliced(Sliced *f, gconstpointer data)
 {
@@ -383,6 +383,21 @@ static void wait_segment(guint n, guint port, const char *flags, const char *exp
 
         if (g_str_equal(where, expected)) {
             return;
+        }
+        g_main_context_iteration(NULL, FALSE);
+    }
+}
+
+/* Each try is a new connection: where one has been led, it stays.  Return: the port of the last. */
+static guint wait_new_connection(guint n, const char *expected)
+{
+    static guint port = 50000;
+
+    for (;;) {
+        g_autofree char *where = segment(n, ++port, "syn");
+
+        if (g_str_equal(where, expected)) {
+            return port;
         }
         g_main_context_iteration(NULL, FALSE);
     }
@@ -491,22 +506,22 @@ static void test_new_connections_follow_moved_client(Sliced *f, gconstpointer da
     g_autofree char *spread = NULL;
     g_autofree char *move = NULL;
 
-    /* Once this is routed, the switch has all that was to come before. */
-    g_assert_cmpint(sliced_ctl(f, "slice move 11f --to web2"), ==, 0);
-    spread = segment(0, 50000, "syn");
+    /* Answered when the switch has it, and all that was to come before. */
+    g_assert_cmpint(sliced_ctl(f, "vm cordon web1"), ==, 0);
+    g_assert_cmpint(sliced_ctl(f, "vm uncordon web1"), ==, 0);
+    spread = segment(0, 49999, "syn");
     if (g_str_equal(spread, "4")) {
         to = "web2";
         port = "2";
     }
     move = g_strdup_printf("slice move --client 192.0.2.100 --to %s", to);
     g_assert_cmpint(sliced_ctl(f, "slice move 100 --to web2"), ==, 0);
-    wait_segment(0, 50001, "syn", spread); /* one is here, one there */
+    wait_new_connection(0, spread); /* one is here, one there */
     g_assert_cmpint(sliced_ctl(f, move), ==, 0);
-    wait_segment(0, 50002, "syn", port);
-    wait_segment(0, 50002, "ack", port);
+    wait_segment(0, wait_new_connection(0, port), "ack", port);
     fake_engine_end(f->fake[to[3] - '1'], id_of(0));
     fake_engine_end(f->fake[to[3] - '1'], id_of(1));
-    wait_segment(0, 50003, "syn", spread);
+    wait_new_connection(0, spread);
 }
 
 /* ---- tables ---- */

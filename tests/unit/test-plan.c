@@ -18,7 +18,8 @@ static const SlicePlanVm cluster[] = {
     { .name = "web2", .capacity = 100, .connected = TRUE, .open = TRUE },
     { .name = "web3", .capacity = 100, .connected = TRUE, .open = TRUE },
     { .name = "web4", .capacity = 100, .connected = TRUE, .cordoned = TRUE },
-    { .name = "web5", .capacity = 100 },
+    { .name = "web5", .capacity = 100, .running = TRUE },
+    { .name = "web6", .capacity = 100 },
 };
 
 static void set_up(Fixture *f, gconstpointer data)
@@ -295,6 +296,18 @@ static void test_bad_targets(Fixture *f, gconstpointer data)
     }
 }
 
+static void test_drain_of_what_is_not_known(Fixture *f, gconstpointer data)
+{
+    static List web5 = { "web5" }, web6 = { "web6" }, none = { NULL };
+    g_autoptr(SliceOrder) unknown = order_of("drain", none, web5, 0, 0, none);
+    g_autoptr(GPtrArray) stopped = plan_of(f, order_of("drain", none, web6, 0, 0, none));
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpuint(stopped->len, ==, 0);
+    g_assert_null(slice_plan_make(unknown, f->registry, f->vms, NULL, &error));
+    g_assert_error(error, SLICE_ERROR, SLICE_ERROR_UNREACHABLE);
+}
+
 static void test_bad_orders(Fixture *f, gconstpointer data)
 {
     static List one = { "web1" }, two = { "web1", "web2" }, none = { NULL };
@@ -462,6 +475,7 @@ int main(int argc, char **argv)
     ADD("/plan/named-twice-is-meant-once", test_named_slices);
     ADD("/plan/refused-goes-elsewhere-or-stays", test_refused_goes_elsewhere);
     ADD("/plan/target-must-be-there-and-open", test_bad_targets);
+    ADD("/plan/vm-that-does-not-answer-is-not-empty", test_drain_of_what_is_not_known);
     ADD("/order/nonsense-is-refused", test_bad_orders);
     ADD("/order/survives-the-store", test_order_survives_the_store);
     ADD("/plan/verdict-on-one-slice", test_verdict);

@@ -222,6 +222,137 @@ static void test_slots_stay(Fixture *f, gconstpointer data)
     slice_store_close(store);
 }
 
+/* ---- cordons, leases, jobs ---- */
+
+static void act_cordon(SliceStore *store)
+{
+    slice_store_set_cordon(store, "web1", TRUE, NULL);
+    slice_store_set_cordon(store, "web2", TRUE, NULL);
+    slice_store_set_cordon(store, "web2", FALSE, NULL);
+}
+
+static void test_cordon_survives_kill(Fixture *f, gconstpointer data)
+{
+    g_autoptr(SliceStore) store = NULL;
+    g_autoptr(GHashTable) cordons = NULL;
+
+    in_process_that_dies(f, act_cordon);
+    store = open_store(f);
+    cordons = slice_store_cordons(store, NULL);
+    g_assert_cmpuint(g_hash_table_size(cordons), ==, 1);
+    g_assert_true(g_hash_table_contains(cordons, "web1"));
+}
+
+static void act_lease(SliceStore *store)
+{
+    slice_store_lease(store, "web1", 100, NULL);
+    slice_store_next_term(store);
+    slice_store_lease(store, "web2", 100, NULL);
+}
+
+static void test_leases_survive_kill(Fixture *f, gconstpointer data)
+{
+    guint64 old = G_GUINT64_CONSTANT(1) << 32;
+    g_autoptr(SliceStore) store = NULL;
+    g_autofree char *first = NULL, *last = NULL, *between = NULL, *second = NULL, *past = NULL;
+
+    in_process_that_dies(f, act_lease);
+    store = open_store(f);
+    first = slice_store_lease_of(store, old + 1);
+    last = slice_store_lease_of(store, old + 100);
+    between = slice_store_lease_of(store, old + 101);
+    second = slice_store_lease_of(store, old + 102);
+    past = slice_store_lease_of(store, old + 202);
+    g_assert_cmpstr(first, ==, "web1");
+    g_assert_cmpstr(last, ==, "web1");
+    g_assert_cmpstr(between, ==, NULL);
+    g_assert_cmpstr(second, ==, "web2");
+    g_assert_cmpstr(past, ==, NULL);
+    g_assert_cmpuint(slice_store_lease(store, "web1", 100, NULL), ==, 2 * old + 1);
+}
+
+static void test_terms_and_leases_do_not_overlap(Fixture *f, gconstpointer data)
+{
+    g_autoptr(SliceStore) store = open_store(f);
+    guint64 last = 0;
+
+    for (guint i = 0; i < 50; i++) {
+        guint64 term = slice_store_next_term(store);
+        guint64 first = slice_store_lease(store, "web1", 7, NULL);
+
+        g_assert_cmpuint(term, >, last);
+        g_assert_cmpuint(first, ==, term + 1);
+        last = first + 6;
+    }
+}
+
+static void act_job(SliceStore *store)
+{
+    char order[] = "[order]\nkind=split\n", one[] = ID, two[] = "web2";
+    char *slices[] = { one, NULL }, *targets[] = { two, NULL };
+    SliceJobRecord record = { .id = slice_store_next_job(store), .order = order,
+                              .deadline_ms = 500, .started_us = 7, .until_us = 8,
+                              .slices = slices, .targets = targets };
+
+    slice_store_job_begin(store, &record, NULL);
+}
+
+static void test_job_survives_kill(Fixture *f, gconstpointer data)
+{
+    g_autoptr(SliceStore) store = NULL;
+    g_autoptr(GPtrArray) jobs = NULL;
+    g_autoptr(GPtrArray) left = NULL;
+    const SliceJobRecord *record;
+
+    in_process_that_dies(f, act_job);
+    store = open_store(f);
+    jobs = slice_store_jobs(store, NULL);
+    g_assert_cmpuint(jobs->len, ==, 1);
+    record = g_ptr_array_index(jobs, 0);
+    g_assert_cmpuint(record->id, ==, 1);
+    g_assert_cmpuint(record->deadline_ms, ==, 500);
+    g_assert_cmpint(record->until_us, ==, 8);
+    g_assert_cmpstr(record->slices[0], ==, ID);
+    g_assert_cmpstr(record->targets[0], ==, "web2");
+    g_assert_null(record->slices[1]);
+    g_assert_true(slice_store_job_end(store, 1, NULL));
+    left = slice_store_jobs(store, NULL);
+    g_assert_cmpuint(left->len, ==, 0);
+    g_assert_cmpuint(slice_store_next_job(store), ==, 2);
+}
+
+/* Killed before the batch is written: nothing of it is there, and nothing of it had been sent. */
+static void act_batch(SliceStore *store)
+{
+    slice_store_begin(store, NULL);
+    begin(store, slice_store_next_term(store));
+    begin(store, slice_store_next_term(store));
+}
+
+static void act_whole_batch(SliceStore *store)
+{
+    act_batch(store);
+    slice_store_commit(store, NULL);
+}
+
+static void test_batch_is_all_or_nothing(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GPtrArray) none = NULL;
+    g_autoptr(GPtrArray) both = NULL;
+    SliceStore *store;
+
+    in_process_that_dies(f, act_batch);
+    store = open_store(f);
+    none = slice_store_moves(store, NULL);
+    g_assert_cmpuint(none->len, ==, 0);
+    slice_store_close(store);
+    in_process_that_dies(f, act_whole_batch);
+    store = open_store(f);
+    both = slice_store_moves(store, NULL);
+    g_assert_cmpuint(both->len, ==, 2);
+    slice_store_close(store);
+}
+
 static void test_no_store_is_an_error(Fixture *f, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
@@ -247,6 +378,11 @@ int main(int argc, char **argv)
     ADD("/store/ended-move-is-not-told", test_ended_move_is_not_told);
     ADD("/store/one-orchestrator-at-a-time", test_one_at_a_time);
     ADD("/store/slots-stay", test_slots_stay);
+    ADD("/store/cordon-survives-kill", test_cordon_survives_kill);
+    ADD("/store/leases-survive-kill", test_leases_survive_kill);
+    ADD("/store/terms-and-leases-do-not-overlap", test_terms_and_leases_do_not_overlap);
+    ADD("/store/job-survives-kill", test_job_survives_kill);
+    ADD("/store/batch-is-all-or-nothing", test_batch_is_all_or_nothing);
     ADD("/store/no-store-is-an-error", test_no_store_is_an_error);
     return g_test_run();
 }
