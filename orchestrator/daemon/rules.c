@@ -197,7 +197,10 @@ GPtrArray *slice_rules_base(const char *address, const char *mac, GArray *vms,
     }
     add_outside(lines, address, mac, vms);
     rule(lines, "table=1,priority=0,actions=goto_table:2");
-    rule(lines, "table=2,priority=100,reg0=0,actions=group:%u", GROUP_SPREAD);
+    /* Reading the port keeps the datapath's entries apart: see rules.h. */
+    rule(lines, "table=2,priority=100,reg0=0,tcp,actions=move:NXM_OF_TCP_SRC[]->"
+         "NXM_NX_REG2[0..15],group:%u", GROUP_SPREAD);
+    rule(lines, "table=2,priority=90,reg0=0,actions=group:%u", GROUP_SPREAD);
     if (any_closed(vms)) {
         rule(lines, "table=2,priority=110,reg0=0,tcp,tcp_flags=+syn-ack,actions=group:%u",
              GROUP_FIRST);

@@ -22,6 +22,11 @@
  * those that follow: nothing has to be known beforehand, so nothing can come in between.  Learned rules end
  * by themselves, unless the connection turns out to be a slice's and gets an exact rule.
  *
+ * The datapath keeps entries that cover as many ports as nobody has asked about, and drops one that a
+ * new rule makes wrong some milliseconds later.  A new connection's second segment is faster: where such an entry
+ * of an older connection covered it, it went to the closed VM, which answered RST.  So
+ * table 2 reads the client's port: each connection has an entry of its own.
+ *
  * A cookie's upper 16 bits mark our rules, the next 16 tell the kind, the lowest 16 the slot, so a
  * restarted sliced reads back where each connection leads.  Removing a bucket of the select group
  * moves only the clients of that bucket (the hash is of the highest-random-weight kind),

@@ -167,9 +167,9 @@ const char *ovs_openflow(Ovs *ovs)
     return ovs->openflow;
 }
 
-static char *trace(Ovs *ovs, const char *packet, const char *options)
+/* Return: (transfer full): what stands after the last @mark. */
+static char *trace_for(Ovs *ovs, const char *packet, const char *options, const char *mark)
 {
-    static const char mark[] = "Datapath actions: ";
     g_autofree char *printed =
         run(ovs, FALSE, "ovs-appctl ofproto/trace br0 %s %s", packet, options);
     const char *last = NULL;
@@ -181,6 +181,16 @@ static char *trace(Ovs *ovs, const char *packet, const char *options)
         g_error("ofproto/trace %s: %s", packet, printed);
     }
     return g_strndup(last, strcspn(last, "\n"));
+}
+
+static char *trace(Ovs *ovs, const char *packet, const char *options)
+{
+    return trace_for(ovs, packet, options, "Datapath actions: ");
+}
+
+char *ovs_megaflow(Ovs *ovs, const char *packet)
+{
+    return trace_for(ovs, packet, "", "Megaflow: ");
 }
 
 char *ovs_trace(Ovs *ovs, const char *format, ...)

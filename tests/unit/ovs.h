@@ -34,6 +34,8 @@ void ovs_add_port(Ovs *ovs, const char *name, guint number);
 char *ovs_trace(Ovs *ovs, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* The same, and what the packet makes the switch do, learning for example, is done. */
 char *ovs_send(Ovs *ovs, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Return: (transfer full): what the datapath's entry for such a packet matches on. */
+char *ovs_megaflow(Ovs *ovs, const char *packet);
 /* How many flows match @which: 'table=1,cookie=0x1/0xff'. */
 guint ovs_count_flows(Ovs *ovs, const char *which);
 

@@ -444,6 +444,17 @@ static void test_closed_vm_gets_no_new_ones(Fixture *f, gconstpointer data)
     assert_segment(others, 41000, "ack", "1");
 }
 
+/* An entry that covered other ports would lead a new connection's second segment astray. */
+static void test_entries_cover_one_connection(Fixture *f, gconstpointer data)
+{
+    g_autofree char *entry = ovs_megaflow(ovs, "in_port=3,tcp,dl_src=" CLIENT_MAC ",dl_dst=" MAC
+        ",nw_src=192.0.2.120,nw_dst=" ADDRESS ",nw_ttl=64,tp_src=41234,tp_dst=80");
+
+    g_test_message("%s", entry);
+    g_assert_nonnull(strstr(entry, "tp_src=41234"));
+    g_assert_null(strstr(entry, "tp_src=41234/"));
+}
+
 static void test_opened_again(Fixture *f, gconstpointer data)
 {
     guint its = client_of('2');
@@ -675,6 +686,7 @@ int main(int argc, char **argv)
     }
     ADD("/network/closed-vm-keeps-connections-that-nobody-told", test_closed_vm_keeps_connections);
     ADD("/network/closed-vm-gets-no-new-connection", test_closed_vm_gets_no_new_ones);
+    ADD("/network/datapath-entries-cover-one-connection", test_entries_cover_one_connection);
     ADD("/network/vm-that-is-opened-again-gets-new-ones", test_opened_again);
     ADD("/network/learned-rule-lasts-once-the-slice-is-told", test_learned_is_kept_when_told);
     ADD("/network/new-connections-follow-a-moved-client", test_steered_client);
