@@ -84,12 +84,28 @@ static void test_slice_show(Fixture *f, gconstpointer data)
         "connection  192.0.2.99:40000 > 192.0.2.10:80\n");
 }
 
+/* Every command that the usage lists. */
 static void test_help(Fixture *f, gconstpointer data)
 {
+    g_auto(GStrv) lines = NULL;
+    guint n = 0;
+
     g_assert_cmpint(slicectl(f, "--help"), ==, 0);
     g_assert_nonnull(strstr(f->out, "slice move"));
-    g_assert_cmpint(slicectl(f, "slice move --help"), ==, 0);
-    g_assert_nonnull(strstr(f->out, "Examples:"));
+    lines = g_strsplit(f->out, "\n", -1);
+    for (guint i = 0; lines[i]; i++) {
+        if (g_str_has_prefix(lines[i], "  ")) {
+            g_autofree char *command =
+                g_strndup(lines[i] + 2, strcspn(lines[i] + 2, "BLMPSTU")); /* the summary */
+            g_autofree char *help = g_strdup_printf("%s --help", command);
+
+            g_test_message("slicectl %s", help);
+            g_assert_cmpint(slicectl(f, help), ==, 0);
+            g_assert_nonnull(strstr(f->out, "Example"));
+            n++;
+        }
+    }
+    g_assert_cmpuint(n, ==, 14);
 }
 
 static void test_lines_fit(Fixture *f, gconstpointer data)
