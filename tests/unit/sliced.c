@@ -173,6 +173,15 @@ void sliced_stop(Sliced *f)
     }
 }
 
+gboolean sliced_is_stopped(Sliced *f)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%s/stat",
+                                            g_subprocess_get_identifier(f->process));
+    g_autofree char *stat = NULL;
+
+    return g_file_get_contents(path, &stat, NULL, NULL) && strstr(stat, ") T ");
+}
+
 void sliced_kill(Sliced *f)
 {
     g_subprocess_force_exit(f->process);

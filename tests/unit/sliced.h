@@ -48,6 +48,8 @@ void sliced_start(Sliced *f, const char *fault);
 /* Until so many VMs take new clients. */
 void sliced_wait_ready(Sliced *f, guint n_ready);
 void sliced_stop(Sliced *f);
+/* By SIGSTOP, a fault's or another. */
+gboolean sliced_is_stopped(Sliced *f);
 /* As by SIGKILL. */
 void sliced_kill(Sliced *f);
 /* Until it has ended by itself (a fault): asserts that it said so. */

@@ -4,6 +4,7 @@
  *
  * Three VMs; what stands around them is in sliced.h.
  */
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -336,6 +337,28 @@ static void test_drain_outlives_sliced(Sliced *f, gconstpointer data)
     g_assert_true(says(f, "web1", "cordoned"));
 }
 
+/* The target dies with the slice while sliced does not look: its rules go. */
+static void test_lost_slice_leaves_no_rule(Sliced *f, gconstpointer data)
+{
+    static const char rule[] = "table=1,tcp,tp_src=40000";
+
+    sliced_stop(f);
+    sliced_start(f, "move.settle:stop");
+    sliced_wait_ready(f, 3);
+    fake_engine_stay_silent(f->fake[1], "done");
+    g_assert_cmpint(sliced_ctl(f, "slice move 100 --to web2 --no-wait"), ==, 0);
+    while (!sliced_is_stopped(f)) {
+        g_main_context_iteration(NULL, FALSE);
+    }
+    g_assert_cmpuint(ovs_count_flows(ovs, rule), ==, 1);
+    fake_engine_die(f->fake[1]);
+    g_subprocess_send_signal(f->process, SIGCONT);
+    wait_job_ended(f, "job show 1 --json");
+    while (ovs_count_flows(ovs, rule)) {
+        g_main_context_iteration(NULL, FALSE);
+    }
+}
+
 static void test_second_sliced_is_refused(Sliced *f, gconstpointer data)
 {
     g_autofree char *text = NULL;
@@ -594,6 +617,7 @@ int main(int argc, char **argv)
     ADD("/operator/usage", test_split_needs_a_part);
     ADD("/operator/show/whether-it-could-move", test_busy_and_pinned_are_shown);
     ADD("/operator/restart/cordon-stays", test_cordon_outlives_sliced);
+    ADD("/operator/lost-slice-leaves-no-rule", test_lost_slice_leaves_no_rule);
     ADD("/operator/restart/second-sliced-is-refused", test_second_sliced_is_refused);
     ADD("/operator/restart/unknown-fault-is-refused", test_unknown_fault_is_refused);
     for (gsize i = 0; i < G_N_ELEMENTS(points); i++) {
