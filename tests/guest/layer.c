@@ -8,6 +8,9 @@
  *   capsule=KEY     registers one with that key, and prints "capsule ID"
  *   pin=WHY         says why the last one cannot move (a number of enum
  *                   slice_why)
+ *   find=KEY        asks for this layer's capsule with that key, here or in
+ *                   another VM, for the last one of ours; prints "find" with
+ *                   "here", "nowhere" or the name of an errno
  *
  * The layer is passive: what arrives is plugged without a question.  Says
  * "registered" and stays until killed, so that a test can give a guest a layer
@@ -26,6 +29,7 @@
 /* What the words are about. */
 typedef struct {
     int fd;
+    const char *name;
     struct slice_id last;
 } Layer;
 
@@ -66,6 +70,28 @@ static int pin(Layer *layer, const char *why)
     return ioctl(layer->fd, SLICE_IOC_PIN, &pin);
 }
 
+static int find(Layer *layer, const char *key)
+{
+    struct slice_find find = {
+        .size = sizeof(find), .capsule = layer->last, .key_bytes = strlen(key),
+        .timeout_ms = 20000,
+    };
+
+    if (strlen(key) > sizeof(find.key)) {
+        errno = EINVAL;
+        return -1;
+    }
+    memcpy(find.layer, layer->name, strlen(layer->name));
+    memcpy(find.key, key, strlen(key));
+    if (ioctl(layer->fd, SLICE_IOC_FIND, &find)) {
+        printf("find %s\n", errno == ESTALE ? "ESTALE" : errno == EBUSY ? "EBUSY" :
+                            errno == ETIMEDOUT ? "ETIMEDOUT" : strerror(errno));
+    } else {
+        printf("find %s\n", find.result == SLICE_FIND_HERE ? "here" : "nowhere");
+    }
+    return 0;
+}
+
 static int do_word(Layer *layer, const char *word)
 {
     static const struct {
@@ -73,6 +99,7 @@ static int do_word(Layer *layer, const char *word)
         int (*run)(Layer *layer, const char *value);
     } words[] = {
         { "room=", set_room }, { "capsule=", add_capsule }, { "pin=", pin },
+        { "find=", find },
     };
 
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
@@ -95,6 +122,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: slice-guest-layer NAME VERSION RANK [WORD...]\n");
         return 2;
     }
+    layer.name = argv[1];
     memcpy(desc.name, argv[1], strlen(argv[1]));
     desc.version = strtoul(argv[2], NULL, 10);
     desc.rank = strtoul(argv[3], NULL, 10);
