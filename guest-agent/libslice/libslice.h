@@ -17,6 +17,11 @@
  *						before its first byte is read
  *	slice_next_event(), slice_plug_done()	capsules come and go
  *
+ * A server that only hands requests on to an application asks, with no
+ * reference yet, where the session is that a request names, and links it:
+ *
+ *	slice_find(), slice_get_ref(), slice_link_key() ... slice_put_ref()
+ *
  * A server of several processes: each opens for itself and provides the same
  * layer, or (PHP-FPM) the master provides, and workers slice_join() it, so that
  * a worker's death takes only the worker's references with it.
@@ -329,6 +334,81 @@ int slice_closure(struct slice_opener *opener, const struct slice_id *id,
  * listener; -EOPNOTSUPP: not TCP.
  */
 int slice_listen(struct slice_opener *opener, int fd);
+
+/**
+ * slice_pin() - this capsule cannot move
+ * @opener: of the capsule's layer, or one that got a tcp capsule by descriptor
+ * @id: the capsule
+ * @why: SLICE_WHY_TLS, HTTP2, TOO_LARGE, OPTION, URGENT or UPGRADED;
+ *       SLICE_WHY_NONE takes it back
+ *
+ * Its slice is shown as pinned, and a move of it is refused before anything
+ * happens.  Lasts as long as the capsule.
+ *
+ * Return: 0; -EINVAL: another @why; -EPERM: not this opener's; -EBUSY: it is on
+ * its way already: whoever holds a reference of it keeps it; -ENOENT, -ESTALE;
+ * -ENOTTY: the module is older.
+ */
+int slice_pin(struct slice_opener *opener, const struct slice_id *id,
+              uint32_t why);
+
+/* slice_pin_fd() - slice_pin() of a connected socket's tcp capsule, which it
+ * gets if it has none; also errors of slice_get_id_by_fd(). */
+int slice_pin_fd(struct slice_opener *opener, int fd, uint32_t why);
+
+/**
+ * slice_link_key() - a session of another layer needs my capsule
+ * @opener: of @needs' layer, with a reference of @needs
+ * @needs: e.g. the connection that a request came by
+ * @layer: that keeps sessions, of a higher rank; 1 .. 15 bytes
+ * @key: @key_bytes bytes by which that layer finds the session
+ * @key_bytes: 1 .. SLICE_KEY_BYTES_MAX; 0 with SLICE_LINK_ONLY: none needs it
+ * @flags: 0 or SLICE_LINK_ONLY: other sessions of @layer need it no longer
+ *
+ * slice_set_dep() seen from below.  What is linked already is no error.
+ *
+ * Return: 0; -ENOENT: no such session is here, nothing has changed; -EINVAL: a
+ * length or rank; -EBUSY: one of the two is frozen (drop the reference,
+ * slice_find(), try again); -ESTALE: one has left; -ENOSPC: the slice would be
+ * too large; -ENOTTY: the module is older.
+ */
+int slice_link_key(struct slice_opener *opener, const struct slice_id *needs,
+                   const char *layer, const void *key, size_t key_bytes,
+                   uint32_t flags);
+
+/**
+ * slice_find() - is the session of that key here?
+ * @opener: of @capsule's layer, or one that got a tcp capsule by descriptor
+ * @capsule: the connection that asks; the caller holds no reference of it
+ * @layer: that keeps sessions; 1 .. 15 bytes
+ * @key: @key_bytes bytes
+ * @key_bytes: 1 .. SLICE_KEY_BYTES_MAX
+ * @timeout_ms: 1 .. 600000
+ * @ret_result: SLICE_FIND_HERE: it runs here; SLICE_FIND_NOWHERE: no VM has it
+ *
+ * Sleeps while the session is on its way, while other VMs are asked, and while
+ * the connection moves to the one that has it.
+ *
+ * Return: 0; -ESTALE: @capsule has left, for the caller the connection is over;
+ * -ETIMEDOUT, -ENOSPC: not known in time, too many are asking: try later, and
+ * do not begin an empty session; -EBUSY: the connection was on its way for
+ * another reason: ask again; -EINTR; -EINVAL, -ENOENT, -EPERM; -ENOTTY: the
+ * module is older.
+ */
+int slice_find(struct slice_opener *opener, const struct slice_id *capsule,
+               const char *layer, const void *key, size_t key_bytes,
+               uint32_t timeout_ms, uint32_t *ret_result);
+
+/**
+ * slice_set_room() - how many capsules this provider takes
+ * @opener: a provider
+ * @n_max: of which an arrival must not make more; SLICE_ROOM_NO_LIMIT
+ *
+ * Slices that would bring more are refused before anything moves.
+ *
+ * Return: 0; -EPERM: not a provider; -ENOTTY: the module is older.
+ */
+int slice_set_room(struct slice_opener *opener, uint32_t n_max);
 
 /*
  * For whoever moves slices without a device: an agent, a test.  All need

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "slice-word.h"
@@ -20,6 +21,8 @@
 struct fake_capsule {
     bool used;
     bool left;
+    uint32_t pinned;
+    ino_t socket;
     struct slice_register reg;
     void *memory;
 };
@@ -41,6 +44,8 @@ struct fake {
     unsigned long fail_request;
     int fail_errno;
     int eventfd;
+    uint32_t room;
+    fake_elsewhere elsewhere;
 };
 
 struct fake *fake_new(void)
@@ -51,6 +56,7 @@ struct fake *fake_new(void)
     pthread_cond_init(&fake->changed, NULL);
     fake->words = calloc(1, SLICE_WORDS_BYTES);
     fake->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    fake->room = SLICE_ROOM_NO_LIMIT;
     return fake;
 }
 
@@ -119,9 +125,39 @@ static int do_register(struct fake *fake, struct slice_register *reg)
     return -ENOSPC;
 }
 
+/* A socket's capsule; one whose socket is gone is given to the next. */
+static int do_get_id_by_fd(struct fake *fake, struct slice_register *reg)
+{
+    struct slice_register made = { .flags = 0 };
+    struct stat st;
+    int err;
+
+    if (fstat((int)reg->handle, &st) < 0) {
+        return -EBADF;
+    }
+    for (unsigned i = 0; i < N_CAPSULES; i++) {
+        struct fake_capsule *c = &fake->capsules[i];
+
+        if (c->used && !c->left && c->socket == st.st_ino) {
+            *reg = c->reg;
+            return 0;
+        }
+    }
+    err = do_register(fake, &made);
+    if (!err) {
+        fake->capsules[made.word_index].socket = st.st_ino;
+        *reg = made;
+    }
+    return err;
+}
+
 static int do_get_id(struct fake *fake, struct slice_register *reg)
 {
     struct fake_capsule *found = NULL;
+
+    if (reg->flags == SLICE_GET_BY_FD) {
+        return do_get_id_by_fd(fake, reg);
+    }
 
     for (unsigned i = 0; i < N_CAPSULES; i++) {
         struct fake_capsule *c = &fake->capsules[i];
@@ -246,7 +282,87 @@ static int do_deregister(struct fake *fake, const struct slice_capsule_op *op)
         return -ESTALE;
     }
     c->used = false;
+    for (unsigned i = fake->n_deps; i-- > 0;) {
+        if (slice_id_equal(&fake->deps[i].capsule, &op->id) ||
+            slice_id_equal(&fake->deps[i].needs, &op->id)) {
+            fake->deps[i] = fake->deps[--fake->n_deps];
+        }
+    }
     return 0;
+}
+
+/* ---- what is said about sessions ---- */
+
+static int do_pin(struct fake *fake, const struct slice_pin *pin)
+{
+    struct fake_capsule *c = find(fake, &pin->id);
+
+    if (!c) {
+        return -ENOENT;
+    }
+    c->pinned = pin->why;
+    return 0;
+}
+
+static struct fake_capsule *find_key_of(struct fake *fake, const uint8_t *key,
+                                        uint32_t key_bytes)
+{
+    struct slice_register reg = { .key_bytes = key_bytes };
+
+    memcpy(reg.key, key, sizeof(reg.key));
+    return find_key(fake, &reg);
+}
+
+static int do_link(struct fake *fake, const struct slice_link_key *link)
+{
+    struct slice_dep dep = { .needs = link->needs };
+    struct fake_capsule *c = find_key_of(fake, link->key, link->key_bytes);
+
+    if (!find(fake, &link->needs) || (!c && link->key_bytes)) {
+        return -ENOENT;
+    }
+    for (unsigned i = fake->n_deps; i-- > 0;) {
+        struct slice_dep *d = &fake->deps[i];
+
+        if ((link->flags & SLICE_LINK_ONLY) &&
+            slice_id_equal(&d->needs, &link->needs) &&
+            !(c && slice_id_equal(&d->capsule, &c->reg.id))) {
+            *d = fake->deps[--fake->n_deps];
+        }
+    }
+    if (!c) {
+        return 0;
+    }
+    dep.capsule = c->reg.id;
+    return do_set_dep(fake, &dep);
+}
+
+static int do_find(struct fake *fake, struct slice_find *request)
+{
+    struct fake_capsule *asker = find(fake, &request->capsule);
+    int err;
+
+    if (!asker) {
+        return -ENOENT;
+    }
+    if (atomic_load(&fake->words[asker->reg.word_index]) &
+        SLICE_WORD_COUNT_MASK) {
+        return -EINVAL;
+    }
+    if (find_key_of(fake, request->key, request->key_bytes)) {
+        request->result = SLICE_FIND_HERE;
+        return 0;
+    }
+    err = fake->elsewhere ? fake->elsewhere(request->key, request->key_bytes)
+                          : 0;
+    if (err == -ESTALE) {
+        asker->left = true;
+        atomic_fetch_or(&fake->words[asker->reg.word_index],
+                        SLICE_WORD_FROZEN);
+    } else if (!err) {
+        request->result = SLICE_FIND_NOWHERE;
+    }
+    return err;
 }
 
 static int dispatch(struct fake *fake, unsigned long request, void *arg)
@@ -290,6 +406,17 @@ static int dispatch(struct fake *fake, unsigned long request, void *arg)
     case SLICE_IOC_CREATE_SLICE:
         return find(fake, &((struct slice_capsule_op *)arg)->id) ?
             0 : -ENOENT;
+    case SLICE_IOC_PIN:
+        return do_pin(fake, arg);
+    case SLICE_IOC_LINK:
+        return do_link(fake, arg);
+    case SLICE_IOC_FIND:
+        return do_find(fake, arg);
+    case SLICE_IOC_ROOM:
+        fake->room = ((struct slice_room_limit *)arg)->n_max;
+        return 0;
+    case SLICE_IOC_LISTEN:
+        return 0;
     case SLICE_IOC_PLUG_DONE:
         fake->answer = *(struct slice_capsule_op *)arg;
         fake->answered = true;
@@ -449,5 +576,48 @@ void fake_fail(struct fake *fake, unsigned long request, int err)
     pthread_mutex_lock(&fake->lock);
     fake->fail_request = request;
     fake->fail_errno = err;
+    pthread_mutex_unlock(&fake->lock);
+}
+
+uint32_t fake_pinned(struct fake *fake, const struct slice_id *id)
+{
+    struct fake_capsule *c;
+    uint32_t why;
+
+    pthread_mutex_lock(&fake->lock);
+    c = find(fake, id);
+    why = c ? c->pinned : SLICE_WHY_NONE;
+    pthread_mutex_unlock(&fake->lock);
+    return why;
+}
+
+bool fake_needs(struct fake *fake, const struct slice_id *capsule,
+                const struct slice_id *needs)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&fake->lock);
+    for (unsigned i = 0; i < fake->n_deps; i++) {
+        found |= slice_id_equal(&fake->deps[i].capsule, capsule) &&
+                 slice_id_equal(&fake->deps[i].needs, needs);
+    }
+    pthread_mutex_unlock(&fake->lock);
+    return found;
+}
+
+uint32_t fake_room(struct fake *fake)
+{
+    uint32_t room;
+
+    pthread_mutex_lock(&fake->lock);
+    room = fake->room;
+    pthread_mutex_unlock(&fake->lock);
+    return room;
+}
+
+void fake_set_elsewhere(struct fake *fake, fake_elsewhere elsewhere)
+{
+    pthread_mutex_lock(&fake->lock);
+    fake->elsewhere = elsewhere;
     pthread_mutex_unlock(&fake->lock);
 }

@@ -4,7 +4,8 @@
  *
  * One "machine" with one opener: capsules with memory and words, dependencies,
  * freezing with a wait for references, events.  It answers each request of
- * linux/slice.h as documented there and nothing more.
+ * linux/slice.h as documented there and nothing more.  All layers are one here:
+ * a capsule is found by its key whatever layer is named.
  *
  * Threads: all functions may be called from any thread.
  */
@@ -34,6 +35,17 @@ void fake_push_event(struct fake *fake, const struct slice_event *event);
 unsigned fake_n_ref_calls(struct fake *fake);
 /* The last PLUG_DONE; false if there was none. */
 bool fake_last_answer(struct fake *fake, struct slice_capsule_op *ret_op);
+/* The last word of PIN about a capsule; NONE if there was none. */
+uint32_t fake_pinned(struct fake *fake, const struct slice_id *id);
+/* Does @capsule need @needs? */
+bool fake_needs(struct fake *fake, const struct slice_id *capsule,
+                const struct slice_id *needs);
+/* The limit of ROOM. */
+uint32_t fake_room(struct fake *fake);
+/* What FIND answers about a key that is not here: 0: NOWHERE, or a negative
+ * errno; with -ESTALE the capsule that asked leaves. */
+typedef int (*fake_elsewhere)(const void *key, size_t key_bytes);
+void fake_set_elsewhere(struct fake *fake, fake_elsewhere elsewhere);
 /* Makes the next request of that number fail with -@err. */
 void fake_fail(struct fake *fake, unsigned long request, int err);
 

@@ -6,6 +6,8 @@
 #include <glib.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "slice-word.h"
 #include "test-libslice-fake.h"
@@ -327,6 +329,130 @@ static void test_crc32c_is_castagnoli(void)
                     ==, 0xe3069283);
 }
 
+/* ---- sessions ---- */
+
+static void register_key(Fixture *f, const char *key,
+                         struct slice_capsule *ret_capsule)
+{
+    g_assert_cmpint(slice_register_capsule(f->opener, 0, key, strlen(key), 0,
+                                           ret_capsule), ==, 0);
+}
+
+static int link_key(Fixture *f, const char *key, uint32_t flags)
+{
+    return slice_link_key(f->opener, &f->capsule.id, "php", key, strlen(key),
+                          flags);
+}
+
+static void test_link_by_key(Fixture *f, gconstpointer data)
+{
+    struct slice_capsule one, two;
+
+    register_key(f, "one", &one);
+    register_key(f, "two", &two);
+    g_assert_cmpint(link_key(f, "one", 0), ==, 0);
+    g_assert_cmpint(link_key(f, "two", 0), ==, 0);
+    g_assert_true(fake_needs(f->fake, &one.id, &f->capsule.id));
+    g_assert_true(fake_needs(f->fake, &two.id, &f->capsule.id));
+    g_assert_cmpint(link_key(f, "two", SLICE_LINK_ONLY), ==, 0);
+    g_assert_false(fake_needs(f->fake, &one.id, &f->capsule.id));
+    g_assert_true(fake_needs(f->fake, &two.id, &f->capsule.id));
+    g_assert_cmpint(link_key(f, "none", SLICE_LINK_ONLY), ==, -ENOENT);
+    g_assert_true(fake_needs(f->fake, &two.id, &f->capsule.id));
+    g_assert_cmpint(slice_link_key(f->opener, &f->capsule.id, "php", NULL, 0,
+                                   SLICE_LINK_ONLY), ==, 0);
+    g_assert_false(fake_needs(f->fake, &two.id, &f->capsule.id));
+}
+
+static void test_bad_names_never_reach_the_kernel(Fixture *f,
+                                                  gconstpointer data)
+{
+    static const char long_key[SLICE_KEY_BYTES_MAX + 1];
+    const struct slice_id *id = &f->capsule.id;
+    uint32_t result = 7;
+
+    g_assert_cmpint(slice_link_key(f->opener, id, "", "k", 1, 0), ==, -EINVAL);
+    g_assert_cmpint(slice_link_key(f->opener, id, "0123456789abcdef", "k", 1,
+                                   0), ==, -EINVAL);
+    g_assert_cmpint(slice_link_key(f->opener, id, "php", long_key,
+                                   sizeof(long_key), 0), ==, -EINVAL);
+    g_assert_cmpint(slice_find(f->opener, id, "php", long_key,
+                               sizeof(long_key), 1, &result), ==, -EINVAL);
+    g_assert_cmpint(slice_find(f->opener, id, "php", "", 0, 1, &result),
+                    ==, -EINVAL);
+    g_assert_cmpuint(result, ==, 7);
+}
+
+static int is_busy_elsewhere(const void *key, size_t key_bytes)
+{
+    return key_bytes == 4 && !memcmp(key, "late", 4) ? -ETIMEDOUT : 0;
+}
+
+static void test_find_says_where(Fixture *f, gconstpointer data)
+{
+    const struct slice_id *id = &f->capsule.id;
+    uint32_t result = 7;
+
+    fake_set_elsewhere(f->fake, is_busy_elsewhere);
+    g_assert_cmpint(slice_find(f->opener, id, "php", "late", 4, 10, &result),
+                    ==, -ETIMEDOUT);
+    g_assert_cmpuint(result, ==, 7);
+    g_assert_cmpint(slice_find(f->opener, id, "php", "key", 3, 10, &result),
+                    ==, 0);
+    g_assert_cmpuint(result, ==, SLICE_FIND_HERE);
+    g_assert_cmpint(slice_find(f->opener, id, "php", "nobody", 6, 10, &result),
+                    ==, 0);
+    g_assert_cmpuint(result, ==, SLICE_FIND_NOWHERE);
+}
+
+static int is_elsewhere(const void *key, size_t key_bytes)
+{
+    return -ESTALE;
+}
+
+static void test_find_may_end_the_connection(Fixture *f, gconstpointer data)
+{
+    uint32_t result;
+
+    fake_set_elsewhere(f->fake, is_elsewhere);
+    g_assert_cmpint(slice_find(f->opener, &f->capsule.id, "php", "x", 1, 10,
+                               &result), ==, -ESTALE);
+    g_assert_cmpint(slice_deregister_capsule(f->opener, &f->capsule.id),
+                    ==, -ESTALE);
+}
+
+static void test_pin_is_taken_back(Fixture *f, gconstpointer data)
+{
+    const struct slice_id *id = &f->capsule.id;
+    const struct slice_id other = { 1, 2 };
+
+    g_assert_cmpint(slice_pin(f->opener, id, SLICE_WHY_UPGRADED), ==, 0);
+    g_assert_cmpuint(fake_pinned(f->fake, id), ==, SLICE_WHY_UPGRADED);
+    g_assert_cmpint(slice_pin(f->opener, id, SLICE_WHY_NONE), ==, 0);
+    g_assert_cmpuint(fake_pinned(f->fake, id), ==, SLICE_WHY_NONE);
+    g_assert_cmpint(slice_pin(f->opener, &other, SLICE_WHY_TLS), ==, -ENOENT);
+}
+
+static void test_pin_by_descriptor(Fixture *f, gconstpointer data)
+{
+    struct slice_capsule tcp;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(slice_pin_fd(f->opener, -1, SLICE_WHY_TLS), ==, -EBADF);
+    g_assert_cmpint(slice_pin_fd(f->opener, fd, SLICE_WHY_TLS), ==, 0);
+    g_assert_cmpint(slice_get_id_by_fd(f->opener, fd, &tcp), ==, 0);
+    g_assert_cmpuint(fake_pinned(f->fake, &tcp.id), ==, SLICE_WHY_TLS);
+    close(fd);
+}
+
+static void test_room_is_told(Fixture *f, gconstpointer data)
+{
+    g_assert_cmpuint(fake_room(f->fake), ==, SLICE_ROOM_NO_LIMIT);
+    g_assert_cmpint(slice_set_room(f->opener, 672), ==, 0);
+    g_assert_cmpuint(fake_room(f->fake), ==, 672);
+}
+
 #define ADD(path, func) \
     g_test_add("/libslice/" path, Fixture, NULL, set_up, func, tear_down)
 
@@ -357,6 +483,15 @@ int main(int argc, char **argv)
         test_dependency_is_set_twice_and_dropped_once);
     ADD("event/is-answered", test_event_is_answered);
     ADD("event/wild-word-is-refused", test_event_with_a_wild_word_is_refused);
+    ADD("session/is-linked-by-its-key", test_link_by_key);
+    ADD("session/bad-names-never-reach-the-kernel",
+        test_bad_names_never_reach_the_kernel);
+    ADD("session/find-says-where", test_find_says_where);
+    ADD("session/find-may-end-the-connection",
+        test_find_may_end_the_connection);
+    ADD("session/pin-is-taken-back", test_pin_is_taken_back);
+    ADD("session/pin-by-descriptor", test_pin_by_descriptor);
+    ADD("session/room-is-told", test_room_is_told);
     g_test_add_func("/libslice/open/without-device-says-why",
                     test_open_without_device_says_why);
     g_test_add_func("/libslice/text/id-is-read-back",
