@@ -4,7 +4,9 @@
  * is taken and dropped
  *
  *	pre_connection		register, link to the tcp capsule
- *	input filter		first byte of a request: take the reference
+ *	input filter		first byte of a request: find its session, take
+ *				the reference (input.c, link.c)
+ *	post_read_request	a session that is out of reach: 503
  *	suspend_connection	parked with nothing buffered: drop it
  *	pre_read_request	the same where connections are not parked
  *	pre_close_connection	a close is a request too: take it, or learn that
@@ -13,10 +15,9 @@
  *
  * Without a device the module says so once and does nothing else.
  *
- * Below: table.c, plug.c, listener.c.
+ * Below: input.c, link.c, reference.c, table.c, plug.c, listener.c, room.c.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,66 +37,25 @@
 #include "mod_slice.h"
 
 #define TAKEN_KEY "mod_slice taken"
+/* A move takes far less; the deadline before it was some seconds. */
+#define RETRY_AFTER_S "1"
+#define FIND_MS_DEFAULT 2000
 
 struct slice_child slice_child = { .stop_fd = -1 };
 
-static ap_filter_rec_t *input_filter_handle;
-
-/* ---- references ---- */
-
-/*
- * Sleeps while the slice is frozen.  False: the connection lives elsewhere now,
- * or, after an abort, in another conn_rec of this server.
- */
-static bool take_reference(struct slice_session *session)
-{
-    int err;
-
-    do {
-        err = slice_get_ref(slice_child.opener, &session->capsule, 0);
-    } while (err == -EINTR);
-    if (err) {
-        return false;
-    }
-    if (slice_table_is_gone(session)) {
-        slice_put_ref(slice_child.opener, &session->capsule);
-        return false;
-    }
-    session->held = true;
-    return true;
-}
-
-static void drop_reference(conn_rec *c, struct slice_session *session)
-{
-    slice_record_write(session->memory, (uint32_t)c->keepalives,
-                       (uint16_t)c->local_addr->port);
-    session->held = false;
-    slice_put_ref(slice_child.opener, &session->capsule);
-}
-
-static struct slice_session *session_of(conn_rec *c)
+static struct slice_conn *conn_of(conn_rec *c)
 {
     return ap_get_module_config(c->conn_config, &slice_module);
 }
 
+static struct slice_session *session_of(conn_rec *c)
+{
+    struct slice_conn *conn = conn_of(c);
+
+    return conn ? conn->session : NULL;
+}
+
 /* ---- a connection begins ---- */
-
-static apr_status_t unpin(void *tcp)
-{
-    slice_put_ref(slice_child.opener, tcp);
-    return APR_SUCCESS;
-}
-
-/* A reference of the socket itself for as long as the connection lives. */
-static void pin(conn_rec *c, int fd)
-{
-    struct slice_capsule *tcp = apr_palloc(c->pool, sizeof(*tcp));
-
-    if (!slice_get_id_by_fd(slice_child.opener, fd, tcp) &&
-        !slice_get_ref(slice_child.opener, tcp, 0)) {
-        apr_pool_cleanup_register(c->pool, tcp, unpin, apr_pool_cleanup_null);
-    }
-}
 
 /*
  * Link our capsule to the socket's.  Under a reference of the latter, so that
@@ -175,24 +135,20 @@ err_log:
 
 static apr_status_t end_session(void *data)
 {
-    conn_rec *c = data;
-    struct slice_session *session = session_of(c);
+    struct slice_conn *conn = data;
 
-    if (session) {
-        ap_set_module_config(c->conn_config, &slice_module, NULL);
-        slice_table_release(session);
+    if (conn->session) {
+        slice_table_release(conn->session);
+        conn->session = NULL;
     }
     return APR_SUCCESS;
-}
-
-static bool can_move(conn_rec *c)
-{
-    return slice_child.provides && !ap_ssl_conn_is_ssl(c);
 }
 
 static int slice_pre_connection(conn_rec *c, void *csd)
 {
     struct slice_session *session = NULL;
+    bool is_tls = ap_ssl_conn_is_ssl(c);
+    struct slice_conn *conn;
     apr_os_sock_t fd;
     void *taken;
 
@@ -211,16 +167,17 @@ static int slice_pre_connection(conn_rec *c, void *csd)
         }
     } else if (c->client_addr->family == APR_UNIX) {
         return DECLINED;
-    } else if (can_move(c)) {
+    } else if (slice_child.provides && !is_tls) {
         session = register_session(c, fd);
     }
     if (!session) {
-        pin(c, fd);
+        slice_reference_pin_fd(c, fd, is_tls ? SLICE_WHY_TLS : SLICE_WHY_NONE);
         return DECLINED;
     }
-    ap_set_module_config(c->conn_config, &slice_module, session);
-    apr_pool_cleanup_register(c->pool, c, end_session, apr_pool_cleanup_null);
-    ap_add_input_filter_handle(input_filter_handle, csd, NULL, c);
+    conn = slice_input_add(c, csd, session);
+    ap_set_module_config(c->conn_config, &slice_module, conn);
+    apr_pool_cleanup_register(c->pool, conn, end_session,
+                              apr_pool_cleanup_null);
     return DECLINED;
 }
 
@@ -315,53 +272,6 @@ static int slice_process_connection(conn_rec *c)
 
 /* ---- a request begins and ends ---- */
 
-static apr_status_t wait_readable(apr_socket_t *csd, apr_read_type_e block)
-{
-    apr_interval_time_t timeout = 0;
-    struct pollfd pfd = { .events = POLLIN };
-    apr_os_sock_t fd;
-    int n;
-
-    if (apr_os_sock_get(&fd, csd) != APR_SUCCESS) {
-        return APR_EBADF;
-    }
-    pfd.fd = fd;
-    if (block == APR_BLOCK_READ) {
-        apr_socket_timeout_get(csd, &timeout);
-    }
-    do {
-        n = poll(&pfd, 1, timeout < 0 ? -1 : (int)((timeout + 999) / 1000));
-    } while (n < 0 && errno == EINTR);
-    if (n > 0) {
-        return APR_SUCCESS;
-    }
-    if (n < 0) {
-        return APR_FROM_OS_ERROR(errno);
-    }
-    return block == APR_BLOCK_READ ? APR_TIMEUP : APR_EAGAIN;
-}
-
-static apr_status_t slice_input_filter(ap_filter_t *f, apr_bucket_brigade *bb,
-                                       ap_input_mode_t mode,
-                                       apr_read_type_e block,
-                                       apr_off_t readbytes)
-{
-    struct slice_session *session = session_of(f->c);
-    apr_status_t status;
-
-    if (session && !session->held && mode != AP_MODE_INIT) {
-        status = wait_readable(f->ctx, block);
-        if (status != APR_SUCCESS) {
-            return status;
-        }
-        if (!take_reference(session)) {
-            f->c->aborted = 1;
-            return APR_ECONNABORTED;
-        }
-    }
-    return ap_get_brigade(f->next, bb, mode, block, readbytes);
-}
-
 static bool is_lingering(conn_state_e state)
 {
     return state == CONN_STATE_LINGER || state == CONN_STATE_LINGER_NORMAL ||
@@ -372,37 +282,44 @@ static bool is_lingering(conn_state_e state)
  * HTTP/2 and other protocols keep state that no capsule has: the reference that
  * the first read took is kept.
  */
-static bool is_between_requests(conn_rec *c)
+static bool is_between_requests(struct slice_conn *conn)
 {
+    conn_rec *c = conn->c;
+
     return !c->data_in_input_filters && !c->data_in_output_filters &&
+           slice_input_is_empty(conn) && !conn->session->pinned &&
            !strcmp(ap_get_protocol(c), AP_PROTOCOL_HTTP1);
 }
 
 /* worker and prefork park nothing: a thread waits in its next read. */
 static void slice_pre_read_request(request_rec *r, conn_rec *c)
 {
-    struct slice_session *session = session_of(c);
+    struct slice_conn *conn = conn_of(c);
 
-    if (session && session->held && !slice_child.is_async &&
-        is_between_requests(c)) {
-        drop_reference(c, session);
+    if (!conn) {
+        return;
     }
+    if (conn->session && conn->session->held && !slice_child.is_async &&
+        is_between_requests(conn)) {
+        slice_reference_drop(conn->session, c);
+    }
+    slice_input_expect(conn);
 }
 
 static void slice_suspend_connection(conn_rec *c, request_rec *r)
 {
-    struct slice_session *session = session_of(c);
+    struct slice_conn *conn = conn_of(c);
 
-    if (!session || !c->cs) {
+    if (!conn || !conn->session || !c->cs) {
         return;
     }
     if (is_lingering(c->cs->state)) {
-        end_session(c);
+        end_session(conn);
         return;
     }
-    if (session->held && c->cs->state == CONN_STATE_KEEPALIVE &&
-        is_between_requests(c)) {
-        drop_reference(c, session);
+    if (conn->session->held && c->cs->state == CONN_STATE_KEEPALIVE &&
+        is_between_requests(conn)) {
+        slice_reference_drop(conn->session, c);
     }
 }
 
@@ -411,10 +328,34 @@ static int slice_pre_close_connection(conn_rec *c)
 {
     struct slice_session *session = session_of(c);
 
-    if (session && !session->held && !take_reference(session)) {
+    if (session && !session->held && !slice_reference_take(session)) {
         c->aborted = 1;
     }
     return OK;
+}
+
+/*
+ * The session that the request names is somewhere, and could not be reached in
+ * time: come again, instead of a new session that is empty.
+ */
+static int slice_post_read_request(request_rec *r)
+{
+    struct slice_session *session = session_of(r->connection);
+    const char *cookie = apr_table_get(r->headers_in, "Cookie");
+    struct slice_keys keys = { 0 };
+
+    if (!session || r->main || r->prev) {
+        return DECLINED;
+    }
+    if (cookie) {
+        slice_head_cookies((const uint8_t *)cookie, strlen(cookie),
+                           slice_child.conf->cookies, &keys);
+    }
+    if (slice_link_check(session, &keys)) {
+        return DECLINED;
+    }
+    apr_table_setn(r->err_headers_out, "Retry-After", RETRY_AFTER_S);
+    return HTTP_SERVICE_UNAVAILABLE;
 }
 
 static int slice_fixups(request_rec *r)
@@ -481,6 +422,7 @@ static int slice_post_config(apr_pool_t *pconf, apr_pool_t *plog,
                      "cannot use %s", conf->device);
         return OK;
     }
+    slice_room_note_config();
     slice_listener_mark_all(opener, s);
     slice_close(opener);
     return OK;
@@ -527,6 +469,7 @@ static void slice_child_init(apr_pool_t *pchild, server_rec *s)
     ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async);
     slice_child.is_async = is_async;
     slice_child.server = s;
+    slice_child.conf = conf_of(s);
     err = slice_listener_replace(&slice_child);
     if (!err) {
         err = slice_provide(slice_child.opener, &desc, 0);
@@ -541,6 +484,8 @@ static void slice_child_init(apr_pool_t *pchild, server_rec *s)
         return;
     }
     slice_child.provides = true;
+    /* A module that cannot be told has no limit. */
+    slice_set_room(slice_child.opener, slice_room_of_child(&slice_child));
 }
 
 /* ---- directives ---- */
@@ -552,34 +497,92 @@ static void *create_server_conf(apr_pool_t *p, server_rec *s)
     conf->engine = 1;
     conf->device = SLICE_DEVICE;
     conf->tag = "-";
+    conf->cookies[0] = "PHPSESSID";
+    conf->layer = "php";
+    conf->find_ms = FIND_MS_DEFAULT;
     return conf;
+}
+
+static struct slice_server_conf *conf_of_command(const cmd_parms *cmd)
+{
+    return ap_get_module_config(cmd->server->module_config, &slice_module);
 }
 
 static const char *set_engine(cmd_parms *cmd, void *dummy, int on)
 {
-    struct slice_server_conf *conf =
-        ap_get_module_config(cmd->server->module_config, &slice_module);
-
-    conf->engine = on;
+    conf_of_command(cmd)->engine = on;
     return ap_check_cmd_context(cmd, GLOBAL_ONLY);
 }
 
 static const char *set_device(cmd_parms *cmd, void *dummy, const char *path)
 {
-    struct slice_server_conf *conf =
-        ap_get_module_config(cmd->server->module_config, &slice_module);
-
-    conf->device = path;
+    conf_of_command(cmd)->device = path;
     return ap_check_cmd_context(cmd, GLOBAL_ONLY);
 }
 
 static const char *set_tag(cmd_parms *cmd, void *dummy, const char *tag)
 {
-    struct slice_server_conf *conf =
-        ap_get_module_config(cmd->server->module_config, &slice_module);
-
-    conf->tag = tag;
+    conf_of_command(cmd)->tag = tag;
     return ap_check_cmd_context(cmd, GLOBAL_ONLY);
+}
+
+static const char *set_cookies(cmd_parms *cmd, void *dummy, int n,
+                               char *const names[])
+{
+    struct slice_server_conf *conf = conf_of_command(cmd);
+
+    if (n < 1 || n > SLICE_HEAD_NAMES_MAX) {
+        return "SliceSessionCookie takes one to four names";
+    }
+    for (int i = 0; i < n; i++) {
+        conf->cookies[i] = names[i];
+    }
+    conf->cookies[n] = NULL;
+    return ap_check_cmd_context(cmd, GLOBAL_ONLY);
+}
+
+static const char *set_layer(cmd_parms *cmd, void *dummy, const char *name)
+{
+    if (!*name || strlen(name) >= SLICE_LAYER_NAME_BYTES) {
+        return "SliceSessionLayer is a name of at most 15 characters";
+    }
+    conf_of_command(cmd)->layer = strcmp(name, "-") ? name : NULL;
+    return ap_check_cmd_context(cmd, GLOBAL_ONLY);
+}
+
+static const char *set_number(uint32_t *to, const char *text, uint32_t most,
+                              const char *complaint)
+{
+    char *end;
+    unsigned long long number;
+
+    errno = 0;
+    number = strtoull(text, &end, 10);
+    if (errno || *text < '0' || *text > '9' || *end || number < 1 ||
+        number > most) {
+        return complaint;
+    }
+    *to = (uint32_t)number;
+    return NULL;
+}
+
+static const char *set_find_timeout(cmd_parms *cmd, void *dummy,
+                                    const char *text)
+{
+    const char *complaint =
+        set_number(&conf_of_command(cmd)->find_ms, text, 600000,
+                   "SliceFindTimeout is 1 to 600000 milliseconds");
+
+    return complaint ? complaint : ap_check_cmd_context(cmd, GLOBAL_ONLY);
+}
+
+static const char *set_room(cmd_parms *cmd, void *dummy, const char *text)
+{
+    const char *complaint =
+        set_number(&conf_of_command(cmd)->room, text, SLICE_ROOM_NO_LIMIT,
+                   "SliceRoom is a number of connections");
+
+    return complaint ? complaint : ap_check_cmd_context(cmd, GLOBAL_ONLY);
 }
 
 static const command_rec commands[] = {
@@ -589,6 +592,14 @@ static const command_rec commands[] = {
                   "the device, " SLICE_DEVICE " by default"),
     AP_INIT_TAKE1("SliceTag", set_tag, NULL, RSRC_CONF,
                   "servers exchange connections only if their tags are equal"),
+    AP_INIT_TAKE_ARGV("SliceSessionCookie", set_cookies, NULL, RSRC_CONF,
+                      "the cookies that name sessions, PHPSESSID by default"),
+    AP_INIT_TAKE1("SliceSessionLayer", set_layer, NULL, RSRC_CONF,
+                  "the layer that keeps sessions, php by default; -: none"),
+    AP_INIT_TAKE1("SliceFindTimeout", set_find_timeout, NULL, RSRC_CONF,
+                  "milliseconds that a request waits for its session"),
+    AP_INIT_TAKE1("SliceRoom", set_room, NULL, RSRC_CONF,
+                  "connections that a child takes from other VMs"),
     { NULL }
 };
 
@@ -613,11 +624,10 @@ static void register_hooks(apr_pool_t *p)
                                APR_HOOK_LAST);
     ap_hook_pre_close_connection(slice_pre_close_connection, NULL, NULL,
                                  APR_HOOK_REALLY_FIRST);
+    ap_hook_post_read_request(slice_post_read_request, NULL, NULL,
+                              APR_HOOK_REALLY_FIRST);
     ap_hook_fixups(slice_fixups, NULL, NULL, APR_HOOK_MIDDLE);
-    /* Directly above the filter that reads the socket. */
-    input_filter_handle =
-        ap_register_input_filter("SLICE_IN", slice_input_filter, NULL,
-                                 AP_FTYPE_NETWORK - 1);
+    slice_input_register();
 }
 
 AP_DECLARE_MODULE(slice) = {

@@ -16,6 +16,10 @@
  *
  * Nothing tells when a full backlog has room again, so a connection that did
  * not fit is tried again after RETRY_MS.
+ *
+ * A child that is stopping gracefully accepts nothing any more: it refuses what
+ * arrives, before anything has moved, and ends what has just arrived as it ends
+ * its other idle connections.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +30,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "ap_mpm.h"
 
 #include "mod_slice.h"
 
@@ -109,6 +115,14 @@ struct slice_session *slice_plug_take(int fd)
     return session;
 }
 
+static bool is_stopping(void)
+{
+    int state = AP_MPMQ_RUNNING;
+
+    ap_mpm_query(AP_MPMQ_MPM_STATE, &state);
+    return state == AP_MPMQ_STOPPING;
+}
+
 static int plug(const struct slice_event *event)
 {
     struct slice_session *session;
@@ -118,6 +132,10 @@ static int plug(const struct slice_event *event)
     void *memory;
     int err;
 
+    if (is_stopping()) {
+        slice_set_room(slice_child.opener, 0);
+        return -EBUSY;
+    }
     if (event->bytes < sizeof(struct slice_apache_record)) {
         return -EPROTO;
     }
@@ -155,6 +173,20 @@ err_free:
     return err;
 }
 
+/* It cannot be served here: it ends, as if its keep-alive had expired. */
+static void give_up(const struct slice_id *id, int err)
+{
+    struct slice_session *session = slice_table_leave(id);
+
+    ap_log_error(APLOG_MARK, is_stopping() ? APLOG_DEBUG : APLOG_ERR,
+                 APR_FROM_OS_ERROR(-err), slice_child.server,
+                 "slice: a plugged connection ends");
+    if (session) {
+        slice_deregister_capsule(slice_child.opener, id);
+        slice_session_free(session);
+    }
+}
+
 static void open_session(const struct slice_id *id)
 {
     struct waiting *item;
@@ -167,12 +199,9 @@ static void open_session(const struct slice_id *id)
     if (!err) {
         return;
     }
-    item = malloc(sizeof(*item));
+    item = err == -EAGAIN ? malloc(sizeof(*item)) : NULL;
     if (!item) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(-err),
-                     slice_child.server,
-                     "slice: a plugged connection is lost");
-        slice_session_free(slice_table_leave(id));
+        give_up(id, err);
         return;
     }
     item->id = *id;
@@ -187,13 +216,17 @@ static void feed_waiting(void)
 
     while (*link) {
         struct waiting *item = *link;
+        int err = feed(&item->id);
 
-        if (feed(&item->id)) {
+        if (err == -EAGAIN) {
             link = &item->next;
-        } else {
-            *link = item->next;
-            free(item);
+            continue;
         }
+        if (err) {
+            give_up(&item->id, err);
+        }
+        *link = item->next;
+        free(item);
     }
 }
 
