@@ -117,7 +117,7 @@ static void test_hostile_header_stays_in_its_room(Fixture *f,
                                                   gconstpointer data)
 {
     g_assert_cmpint(slice_bank_write(f->memory, ROOM, "abc", 3, NOW), ==, 0);
-    for (guint i = 0; i < 48; i++) {
+    for (guint i = 0; i < 80; i++) {
         guint8 old = f->memory[i];
 
         for (guint value = 0; value < 256; value++) {
@@ -148,6 +148,23 @@ static void test_small_room_is_no_session(Fixture *f, gconstpointer data)
     g_assert_cmpuint(slice_bank_bytes(4096), ==, 0);
 }
 
+static void test_label_is_kept_and_bounded(Fixture *f, gconstpointer data)
+{
+    char label[SLICE_BANK_LABEL_BYTES];
+
+    slice_bank_set_label(f->memory, "alice");
+    g_assert_cmpint(slice_bank_write(f->memory, ROOM, "x", 1, NOW), ==, 0);
+    slice_bank_label(f->memory, label);
+    g_assert_cmpstr(label, ==, "alice");
+    slice_bank_set_label(f->memory, "0123456789012345678901234567890123");
+    slice_bank_label(f->memory, label);
+    g_assert_cmpstr(label, ==, "0123456789012345678901234567890");
+    assert_holds(f->memory, "x");
+    memset(f->memory, 0xff, SLICE_BANK_HEADER_BYTES);
+    slice_bank_label(f->memory, label);
+    g_assert_cmpuint(strlen(label), ==, SLICE_BANK_LABEL_BYTES - 1);
+}
+
 #define ADD(path, func) \
     g_test_add("/layers/bank/" path, Fixture, NULL, set_up, func, tear_down)
 
@@ -163,6 +180,7 @@ int main(int argc, char **argv)
     ADD("changed-length-is-refused", test_changed_length_is_refused);
     ADD("hostile-header-stays-in-its-room",
         test_hostile_header_stays_in_its_room);
+    ADD("label-is-kept-and-bounded", test_label_is_kept_and_bounded);
     ADD("small-room-is-no-session", test_small_room_is_no_session);
     return g_test_run();
 }

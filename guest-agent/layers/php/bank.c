@@ -21,6 +21,7 @@
  * @rsvd: 0
  * @used_s: when the session was last used, seconds since 1970
  * @banks: of each: its length and CRC-32C
+ * @label: of its slice, zero padded
  */
 struct slice_bank_header {
     uint32_t magic;
@@ -32,6 +33,7 @@ struct slice_bank_header {
         uint32_t bytes;
         uint32_t crc32c;
     } banks[2];
+    char label[SLICE_BANK_LABEL_BYTES];
 };
 
 size_t slice_bank_bytes(size_t room_bytes)
@@ -159,6 +161,23 @@ void slice_bank_touch(void *memory, uint64_t now_s)
     struct slice_bank_header *header = memory;
 
     header->used_s = htole64(now_s);
+}
+
+void slice_bank_label(const void *memory,
+                      char ret_label[SLICE_BANK_LABEL_BYTES])
+{
+    const struct slice_bank_header *header = memory;
+
+    memcpy(ret_label, header->label, SLICE_BANK_LABEL_BYTES);
+    ret_label[SLICE_BANK_LABEL_BYTES - 1] = '\0';
+}
+
+void slice_bank_set_label(void *memory, const char *label)
+{
+    struct slice_bank_header *header = memory;
+
+    memset(header->label, 0, sizeof(header->label));
+    memcpy(header->label, label, strnlen(label, sizeof(header->label) - 1));
 }
 
 void slice_bank_end(void *memory)

@@ -24,9 +24,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SLICE_BANK_VERSION 1
+#define SLICE_BANK_VERSION 2
 #define SLICE_BANK_HEADER_BYTES 4096
 #define SLICE_BANK_ROOM_MIN (2 * 4096)
+#define SLICE_BANK_LABEL_BYTES 32 /* SLICE_LABEL_BYTES */
 
 /* slice_bank_bytes() - what a session in @room_bytes of memory may have. */
 size_t slice_bank_bytes(size_t room_bytes);
@@ -71,6 +72,11 @@ int slice_bank_write(void *memory, size_t room_bytes, const void *data,
 /* When was it last used; 0 for what is no session. */
 uint64_t slice_bank_used_s(const void *memory);
 void slice_bank_touch(void *memory, uint64_t now_s);
+/* The label of its slice, for when its capsule has to be made anew; a string,
+ * whatever the memory holds. */
+void slice_bank_label(const void *memory,
+                      char ret_label[SLICE_BANK_LABEL_BYTES]);
+void slice_bank_set_label(void *memory, const char *label);
 /* slice_bank_end() - destroyed, though its capsule may be around for a while. */
 void slice_bank_end(void *memory);
 

@@ -11,7 +11,7 @@
  * close	detach
  *
  * A session that has left this machine is never answered with an empty one: the
- * request fails with status 503.  On a machine without slices the save handler
+ * request fails with status 503 and may be tried again.  On a machine without slices the save handler
  * "files" does the work, and one line in the log says so.
  *
  * Below: store.c, bank.c.
@@ -32,6 +32,8 @@
 
 #define PHP_SLICE_VERSION "0.1"
 #define CAPSULE_PARAM "SLICE_CAPSULE_ID"
+#define COOKIE_PARAM "HTTP_COOKIE"
+#define RETRY_AFTER "Retry-After: 1"
 
 ZEND_BEGIN_MODULE_GLOBALS(slice)
     char *device;
@@ -82,11 +84,24 @@ static void make_label(const zend_string *key, char *label, size_t bytes)
              slice_crc32c(0, ZSTR_VAL(key), ZSTR_LEN(key)));
 }
 
+static void fail_for_now(void)
+{
+    sapi_header_line header = {
+        .line = RETRY_AFTER,
+        .line_len = strlen(RETRY_AFTER),
+    };
+
+    if (!SG(headers_sent)) {
+        SG(sapi_headers).http_response_code = 503;
+        sapi_header_op(SAPI_HEADER_REPLACE, &header);
+    }
+    zend_throw_error(NULL, "the session has left this server");
+}
+
 static void fail(const char *what, int err)
 {
     if (err == -ESTALE) {
-        SG(sapi_headers).http_response_code = 503;
-        zend_throw_error(NULL, "the session has left this server");
+        fail_for_now();
         return;
     }
     php_error_docref(NULL, E_WARNING, "%s: %s", what, strerror(-err));
@@ -98,6 +113,12 @@ static bool get_connection(struct slice_id *ret_id)
     const char *text = sapi_getenv(CAPSULE_PARAM, strlen(CAPSULE_PARAM));
 
     return text && !slice_id_parse(text, ret_id);
+}
+
+static int link_to(const struct slice_id *connection)
+{
+    return slice_store_link(&store, &attached, connection,
+                            sapi_getenv(COOKIE_PARAM, strlen(COOKIE_PARAM)));
 }
 
 static int attach(const zend_string *key)
@@ -114,7 +135,7 @@ static int attach(const zend_string *key)
     if (err || !get_connection(&connection)) {
         return err;
     }
-    err = slice_store_link(&store, &attached, &connection);
+    err = link_to(&connection);
     if (err == -EBUSY || err == -ENOENT || err == -ESTALE) {
         /* The connection is on its way, or gone: its next request links. */
         err = 0;
@@ -143,6 +164,20 @@ static zend_result ensure_attached(const zend_string *key)
     return SUCCESS;
 }
 
+static uint64_t unused_before(zend_long now_s, zend_long maxlifetime)
+{
+    return maxlifetime < now_s ? (uint64_t)(now_s - maxlifetime) : 0;
+}
+
+static void sweep(void)
+{
+    zend_long now_s = (zend_long)time(NULL);
+
+    slice_store_sweep(&store, &attached,
+                      unused_before(now_s, PS(gc_maxlifetime)),
+                      (uint64_t)now_s);
+}
+
 static PS_OPEN_FUNC(slice)
 {
     int err;
@@ -156,6 +191,7 @@ static PS_OPEN_FUNC(slice)
         fail("this process cannot use sessions", err);
         return FAILURE;
     }
+    sweep();
     /* PHP takes NULL for "not open". */
     PS_SET_MOD_DATA(&store);
     return SUCCESS;
@@ -205,24 +241,17 @@ static PS_READ_FUNC(slice)
     return SUCCESS;
 }
 
-static int grow_and_write(const zend_string *key, const zend_string *val,
-                          uint64_t now_s)
+static int grow_and_write(const zend_string *val, uint64_t now_s)
 {
     size_t room = slice_bank_room(ZSTR_LEN(val) + ZSTR_LEN(val) / 2);
-    struct slice_id connection;
-    char label[SLICE_LABEL_BYTES];
     int err;
 
     if (room > SLICE_CAPSULE_BYTES_MAX) {
         room = SLICE_CAPSULE_BYTES_MAX;
     }
-    make_label(key, label, sizeof(label));
-    err = slice_store_grow(&store, &attached, room, label, now_s);
+    err = slice_store_grow(&store, &attached, room, now_s);
     if (err) {
         return err;
-    }
-    if (get_connection(&connection)) {
-        slice_store_link(&store, &attached, &connection);
     }
     return slice_bank_write(attached.memory, attached.capsule.room_bytes,
                             ZSTR_VAL(val), ZSTR_LEN(val), now_s);
@@ -242,7 +271,7 @@ static PS_WRITE_FUNC(slice)
     err = slice_bank_write(attached.memory, attached.capsule.room_bytes,
                            ZSTR_VAL(val), ZSTR_LEN(val), now_s);
     if (err == -ENOSPC) {
-        err = grow_and_write(key, val, now_s);
+        err = grow_and_write(val, now_s);
     }
     if (err) {
         fail("the session cannot be written", err);
@@ -269,13 +298,11 @@ static PS_DESTROY_FUNC(slice)
 
 static PS_GC_FUNC(slice)
 {
-    zend_long now_s = (zend_long)time(NULL);
-
     if (!active) {
         return fallback->s_gc(mod_data, maxlifetime, nrdels);
     }
     *nrdels = (zend_long)slice_store_collect(
-        &store, maxlifetime < now_s ? (uint64_t)(now_s - maxlifetime) : 0);
+        &store, &attached, unused_before((zend_long)time(NULL), maxlifetime));
     return *nrdels;
 }
 
@@ -301,19 +328,21 @@ static PS_CREATE_SID_FUNC(slice)
     return NULL;
 }
 
-/* A session that has left exists: its read tells so, instead of a new one. */
+/*
+ * Only of one that surely is nowhere may a new one be made: mod_slice has asked
+ * for it before it let the request begin.  What has left, or cannot be looked
+ * at, exists: its read tells why it cannot be had.
+ */
 static PS_VALIDATE_SID_FUNC(slice)
 {
-    int err;
-
     if (!active) {
         return fallback->s_validate_sid(mod_data, key);
     }
     if (ZSTR_LEN(key) == 0 || ZSTR_LEN(key) > SLICE_KEY_BYTES_MAX) {
         return FAILURE;
     }
-    err = slice_store_exists(&store, ZSTR_VAL(key), ZSTR_LEN(key));
-    return err == 0 || err == -ESTALE ? SUCCESS : FAILURE;
+    return slice_store_exists(&store, ZSTR_VAL(key), ZSTR_LEN(key)) == -ENOENT ?
+        FAILURE : SUCCESS;
 }
 
 static PS_UPDATE_TIMESTAMP_FUNC(slice)
@@ -331,6 +360,77 @@ static PS_UPDATE_TIMESTAMP_FUNC(slice)
 static const ps_module ps_mod_slice = {
     PS_MOD_UPDATE_TIMESTAMP(slice)
 };
+
+/* ---- functions for scripts ---- */
+
+/* Bytes of the character of UTF-8 at @text, 0: there is none. */
+static size_t character_bytes(const unsigned char *text, size_t bytes)
+{
+    size_t n = text[0] < 0x80 ? 1 : text[0] >= 0xf0 ? 4 :
+               text[0] >= 0xe0 ? 3 : 2;
+
+    if (text[0] < 0x20 || text[0] == 0x7f || n > bytes ||
+        (text[0] >= 0x80 && text[0] < 0xc2) || text[0] > 0xf4) {
+        return 0;
+    }
+    for (size_t i = 1; i < n; i++) {
+        if ((text[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return n;
+}
+
+/* As much of @text as fits; false: it is not for people to read. */
+static bool fit_label(const zend_string *text,
+                      char ret_label[SLICE_LABEL_BYTES])
+{
+    const unsigned char *data = (const unsigned char *)ZSTR_VAL(text);
+    size_t bytes = 0, fits = 0;
+
+    while (bytes < ZSTR_LEN(text)) {
+        size_t n = character_bytes(data + bytes, ZSTR_LEN(text) - bytes);
+
+        if (!n) {
+            return false;
+        }
+        bytes += n;
+        if (bytes < SLICE_LABEL_BYTES) {
+            fits = bytes;
+        }
+    }
+    memset(ret_label, 0, SLICE_LABEL_BYTES);
+    memcpy(ret_label, data, fits);
+    return true;
+}
+
+/* slice_label(string $label): bool - what operators see of this session. */
+static PHP_FUNCTION(slice_label)
+{
+    char label[SLICE_LABEL_BYTES];
+    zend_string *text;
+
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+        Z_PARAM_STR(text)
+    ZEND_PARSE_PARAMETERS_END();
+    if (!fit_label(text, label)) {
+        zend_argument_value_error(1, "must be UTF-8 without control characters");
+        RETURN_THROWS();
+    }
+    RETURN_BOOL(active && attached.is &&
+                !slice_store_label(&store, &attached, label));
+}
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_slice_label, 0, 1, _IS_BOOL, 0)
+    ZEND_ARG_TYPE_INFO(0, label, IS_STRING, 0)
+ZEND_END_ARG_INFO()
+
+static const zend_function_entry slice_functions[] = {
+    PHP_FE(slice_label, arginfo_slice_label)
+    PHP_FE_END
+};
+
+/* ---- the module ---- */
 
 /* Sessions can move only between equal PHPs: what is serialized depends on it. */
 static uint64_t abi_hash(void)
@@ -421,7 +521,7 @@ zend_module_entry slice_module_entry = {
     NULL,
     slice_deps,
     "slice",
-    NULL,
+    slice_functions,
     PHP_MINIT(slice),
     PHP_MSHUTDOWN(slice),
     NULL,

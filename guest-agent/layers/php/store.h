@@ -19,6 +19,10 @@
  * that moves is waited for with the lock held: who else wants the session has
  * to wait for the same move.
  *
+ * Sessions that nobody uses any more are ended by the workers as they go, a few
+ * at a time: Debian switches PHP's own collection off, in favour of a timer
+ * that deletes files.
+ *
  * No PHP in here.  One thread.
  */
 #ifndef SLICE_STORE_H
@@ -32,12 +36,15 @@
 
 #define SLICE_PHP_RANK 200
 
+struct slice_store_shared;
+
 /**
  * struct slice_store - of one worker
  * @device: NULL for SLICE_DEVICE
  * @provider: the master's opener, inherited; only its descriptor is used
  * @desc: the layer
  * @lock_fd: the shared file of record locks
+ * @shared: its first page, of all workers
  * @pid: whose @opener is
  * @opener: this worker's, or NULL
  */
@@ -46,6 +53,7 @@ struct slice_store {
     struct slice_opener *provider;
     struct slice_layer_desc desc;
     int lock_fd;
+    struct slice_store_shared *shared;
     int pid;
     struct slice_opener *opener;
 };
@@ -117,31 +125,45 @@ void slice_store_detach(struct slice_store *store,
 /**
  * slice_store_grow() - more room for an attached session
  *
- * Its capsule is replaced by a larger one of the same key; dependencies are
- * lost.  On failure the old one is as it was.
+ * Its capsule is replaced by a larger one with the same key, label and
+ * connections.  On failure the old one is as it was.
  *
- * Return: 0; -EBUSY: it is about to move; -ENOSPC, -ENOMEM.
+ * Return: 0; -ENOSPC, -ENOMEM.
  */
 int slice_store_grow(struct slice_store *store, struct slice_attached *attached,
-                     size_t room_bytes, const char *label, uint64_t now_s);
+                     size_t room_bytes, uint64_t now_s);
 
 /**
  * slice_store_link() - the session needs this connection
  * @connection: its apache capsule
+ * @cookies: of the request that came by it, or NULL
  *
- * Other sessions that needed it do so no longer.
+ * Other sessions that needed it and are not in @cookies do so no longer.
  *
  * Return: 0; -EBUSY: one of them is about to move; -ENOENT, -ESTALE: no such
- * connection.
+ * connection; -ENOSPC: the slice would be too large.
  */
 int slice_store_link(struct slice_store *store, struct slice_attached *attached,
-                     const struct slice_id *connection);
+                     const struct slice_id *connection, const char *cookies);
+
+/* slice_store_label() - what the attached session's slice is called. */
+int slice_store_label(struct slice_store *store,
+                      struct slice_attached *attached, const char *label);
 
 /* slice_store_end() - the attached session is over; it is detached. */
 void slice_store_end(struct slice_store *store,
                      struct slice_attached *attached);
 
-/* slice_store_collect() - end those unused since @before_s; how many. */
-long slice_store_collect(struct slice_store *store, uint64_t before_s);
+/* slice_store_collect() - end those unused since @before_s; how many.  Neither
+ * @attached nor one that another worker has. */
+long slice_store_collect(struct slice_store *store,
+                         const struct slice_attached *attached,
+                         uint64_t before_s);
+
+/* slice_store_sweep() - the same for the next few of them, at most once a second
+ * in all workers together. */
+void slice_store_sweep(struct slice_store *store,
+                       const struct slice_attached *attached,
+                       uint64_t before_s, uint64_t now_s);
 
 #endif /* SLICE_STORE_H */
