@@ -18,7 +18,6 @@
  * One thread, so a frozen slice must not put it to sleep: the get says so, and
  * the connection is not polled until it thaws or leaves.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -28,6 +27,7 @@
 #include <unistd.h>
 
 #include "libslice.h"
+#include "listener.h"
 
 #define N_CONNECTIONS 256
 #define FROZEN_MS 10
@@ -54,24 +54,6 @@ static nfds_t n_fds = 2;
 static const struct slice_layer_desc layer = {
     .name = "counter", .version = 1, .rank = 100, .abi_hash = 1,
 };
-
-static int listen_on(unsigned port)
-{
-    struct sockaddr_in6 addr = {
-        .sin6_family = AF_INET6,
-        .sin6_port = htons((uint16_t)port),
-    };
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int one = 1;
-
-    if (fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-        bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-        listen(fd, 128) < 0) {
-        return -errno;
-    }
-    return fd;
-}
 
 static void add_connection(int fd, const struct slice_capsule *capsule,
                            void *memory, int open)
@@ -266,7 +248,7 @@ static int retry_frozen(void)
     return n_frozen;
 }
 
-static int set_up(unsigned port)
+static int set_up(const char *port)
 {
     int err;
 
@@ -297,7 +279,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s PORT\n", argv[0]);
         return 2;
     }
-    err = set_up((unsigned)strtoul(argv[1], NULL, 10));
+    err = set_up(argv[1]);
     if (err) {
         fprintf(stderr, "cannot start: %s\n", strerror(-err));
         return 1;

@@ -12,7 +12,6 @@
  *
  * One thread a connection.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -24,30 +23,13 @@
 #include <unistd.h>
 
 #include "libslice.h"
+#include "listener.h"
 
 #define BUFFER_BYTES 65536
 #define STACK_BYTES (BUFFER_BYTES + 65536)
 
 /* NULL: this machine has no slices, connections stay here. */
 static struct slice_opener *opener;
-
-static int listen_on(unsigned port)
-{
-    struct sockaddr_in6 addr = {
-        .sin6_family = AF_INET6,
-        .sin6_port = htons((uint16_t)port),
-    };
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int one = 1;
-
-    if (fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-        bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-        listen(fd, 128) < 0) {
-        return -errno;
-    }
-    return fd;
-}
 
 /* One read, all of it said back.  False: the connection is over. */
 static int say_back(int fd, char *buffer)
@@ -115,7 +97,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s PORT\n", argv[0]);
         return 2;
     }
-    listener = listen_on((unsigned)strtoul(argv[1], NULL, 10));
+    listener = listen_on(argv[1]);
     if (listener < 0) {
         fprintf(stderr, "cannot listen on port %s: %s\n", argv[1],
                 strerror(-listener));

@@ -191,11 +191,16 @@ void cluster_move(Cluster *c, LabSlice *slice)
     slice->vm = g_strdup(target);
 }
 
-void cluster_judge(Cluster *c, HttpConnection *http)
+void cluster_judge_port(Cluster *c, uint16_t client_port)
 {
-    Judged judged = { http_local_port(http), g_get_real_time() * 1000 };
+    Judged judged = { client_port, g_get_real_time() * 1000 };
 
     g_array_append_val(c->judged, judged);
+}
+
+void cluster_judge(Cluster *c, HttpConnection *http)
+{
+    cluster_judge_port(c, http_local_port(http));
 }
 
 void cluster_finish(Cluster *c)

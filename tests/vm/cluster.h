@@ -66,6 +66,8 @@ JsonObject *cluster_engine_slice(LabVm *vm, const char *id);
 /** cluster_judge: insist at the test's end that this connection has seen no
  *  RST, FIN or SYN from now until then. */
 void cluster_judge(Cluster *cluster, HttpConnection *http);
+/** cluster_judge_port: the same of one that is not HTTP. */
+void cluster_judge_port(Cluster *cluster, uint16_t client_port);
 /** cluster_finish: stop the capture and judge; before connections close. */
 void cluster_finish(Cluster *cluster);
 
