@@ -10,6 +10,7 @@
 #include "device.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -212,13 +213,16 @@ static void test_pin_too_late(void)
     stack_close(&s);
 }
 
-/* Ends both ends at once, so that no capsule lingers with a closing socket. */
+/* Ends both ends at once, so that no capsule lingers with a closing socket: the
+ * reset has arrived before the other end is closed. */
 static void disconnect_pair(int fd[2])
 {
     struct linger abort = { .l_onoff = 1 };
+    struct pollfd poller = { .fd = fd[1] };
 
     setsockopt(fd[0], SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
     close(fd[0]);
+    g_assert_cmpint(poll(&poller, 1, 20000), ==, 1);
     close(fd[1]);
 }
 
