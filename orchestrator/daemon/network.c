@@ -27,6 +27,7 @@ typedef struct {
     gboolean open;
     guint weight;
     guint weight_before; /* in the spread, as the switch was last told; 0: not in it */
+    gboolean closing;    /* the switch has not been told yet */
 } Vm;
 
 /* Lines that are committed together, and who waits for them. */
@@ -58,6 +59,7 @@ struct SliceNetwork {
     GHashTable *n_exact; /* client's address -> how many exact rules */
     GHashTable *steered; /* client's address -> slot */
     GPtrArray *pins;     /* while pins are collected: lines */
+    gboolean only_closing; /* and only connections of VMs that are being closed */
     GHashTable *seen;    /* while trimming: connections that somebody knows */
     GQueue *waiting;     /* Change */
     GPtrArray *in_flight; /* Change, in their order; empty: no bundle is under way */
@@ -235,6 +237,9 @@ static void pin(SliceNetwork *network, const SliceTuple *flow, const char *name)
             return;
         }
     }
+    if (network->only_closing && !(vm && vm->closing)) {
+        return;
+    }
     if (vm && exact_of(network, flow) != vm->slot) {
         set_exact(network, flow, vm->slot);
         g_ptr_array_add(network->pins, slice_rules_exact(flow, vm->slot));
@@ -242,10 +247,12 @@ static void pin(SliceNetwork *network, const SliceTuple *flow, const char *name)
 }
 
 /* Adding a bucket moves clients: what is known is pinned in the same bundle, before. */
-static void pin_known(SliceNetwork *network, GPtrArray *lines)
+static void pin_known(SliceNetwork *network, gboolean only_closing, GPtrArray *lines)
 {
     network->pins = lines;
+    network->only_closing = only_closing;
     network->known(network, pin, network->data);
+    network->only_closing = FALSE;
     network->pins = NULL;
 }
 
@@ -294,14 +301,17 @@ static int by_slot(gconstpointer a, gconstpointer b)
            (int)((const SliceRulesVm *)b)->slot;
 }
 
-/* Return: the VMs that have a port; @ret_grows: one joins the spread, or its share changes. */
-static GArray *present_vms(SliceNetwork *network, gboolean *ret_grows)
+/*
+ * Return: the VMs that have a port; @ret_grows: one joins the spread, or its share changes; @ret_closes: one is
+ * being closed.
+ */
+static GArray *present_vms(SliceNetwork *network, gboolean *ret_grows, gboolean *ret_closes)
 {
     GArray *present = g_array_new(FALSE, FALSE, sizeof(SliceRulesVm));
     GHashTableIter iter;
     gpointer value;
 
-    *ret_grows = FALSE;
+    *ret_grows = *ret_closes = FALSE;
     g_hash_table_iter_init(&iter, network->vms);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         Vm *vm = value;
@@ -310,6 +320,7 @@ static GArray *present_vms(SliceNetwork *network, gboolean *ret_grows)
         guint weight = entry.port && vm->spread ? vm->weight : 0;
 
         *ret_grows |= weight && weight != vm->weight_before;
+        *ret_closes |= vm->closing;
         vm->weight_before = weight;
         if (entry.port) {
             g_array_append_val(present, entry);
@@ -319,6 +330,17 @@ static GArray *present_vms(SliceNetwork *network, gboolean *ret_grows)
     return present;
 }
 
+static void forget_closing(SliceNetwork *network)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, network->vms);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        ((Vm *)value)->closing = FALSE;
+    }
+}
+
 /* Brings tables 0 and 2 and the groups to what they should be, and pins first. */
 static void apply(SliceNetwork *network)
 {
@@ -326,17 +348,18 @@ static void apply(SliceNetwork *network)
     g_autoptr(GArray) outside = NULL;
     g_autoptr(GPtrArray) base = NULL;
     g_autoptr(GPtrArray) lines = NULL;
-    gboolean grows;
+    gboolean grows, closes;
 
     if (!network->started || !network->connected) {
         return;
     }
-    vms = present_vms(network, &grows);
+    vms = present_vms(network, &grows, &closes);
     outside = outside_ports(network);
     base = slice_rules_base(network->address, network->mac, vms, outside);
     lines = lines_new();
-    if (grows) {
-        pin_known(network, lines);
+    if (grows || closes) {
+        pin_known(network, !grows, lines);
+        forget_closing(network);
     }
     g_ptr_array_extend_and_steal(lines, g_steal_pointer(&base));
     submit(network, g_steal_pointer(&lines), "the spread", NULL, NULL);
@@ -534,6 +557,7 @@ void slice_network_set_vm(SliceNetwork *network, const char *name,
         unsteer(network, vm->slot, lines);
         submit(network, g_steal_pointer(&lines), name, NULL, NULL);
     }
+    vm->closing |= vm->open && !open && spread;
     vm->spread = spread;
     vm->open = open;
     vm->weight = weight;

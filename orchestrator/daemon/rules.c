@@ -39,18 +39,6 @@ static void rule(GPtrArray *lines, const char *format, ...)
     add(lines, "flow add cookie=" COOKIE ",%s", text);
 }
 
-static gboolean any_closed(GArray *vms)
-{
-    for (guint i = 0; i < vms->len; i++) {
-        const SliceRulesVm *vm = &g_array_index(vms, SliceRulesVm, i);
-
-        if (vm->spread && !vm->open) {
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
 /* Groups for first segments: where a closed VM would be chosen, an open one is. */
 static void add_first_groups(GPtrArray *lines, GArray *vms)
 {
@@ -201,11 +189,10 @@ GPtrArray *slice_rules_base(const char *address, const char *mac, GArray *vms,
     rule(lines, "table=2,priority=100,reg0=0,tcp,actions=move:NXM_OF_TCP_SRC[]->"
          "NXM_NX_REG2[0..15],group:%u", GROUP_SPREAD);
     rule(lines, "table=2,priority=90,reg0=0,actions=group:%u", GROUP_SPREAD);
-    if (any_closed(vms)) {
-        rule(lines, "table=2,priority=110,reg0=0,tcp,tcp_flags=+syn-ack,actions=group:%u",
-             GROUP_FIRST);
-        rule(lines, "table=3,priority=0,actions=group:%u", GROUP_OPEN);
-    }
+    /* Also while no VM is closed: see rules.h. */
+    rule(lines, "table=2,priority=110,reg0=0,tcp,tcp_flags=+syn-ack,actions=group:%u",
+         GROUP_FIRST);
+    rule(lines, "table=3,priority=0,actions=group:%u", GROUP_OPEN);
     for (guint i = 0; i < vms->len; i++) {
         const SliceRulesVm *vm = &g_array_index(vms, SliceRulesVm, i);
 

@@ -7,7 +7,7 @@
  *             spread would put it: loads its VM's slot into reg0
  *             below them: first segments (SYN) of steered clients, to table 4
  *   table 2   slot -> port of the VM; slot 0: the spread (group 1)
- *             while a VM is closed: first segments to group 4
+ *             first segments to group 4
  *   table 3   first segments for a closed VM: group 5 chooses an open one
  *   table 4   slot -> learn an exact rule for the connection, then the VM's port
  *
@@ -26,6 +26,11 @@
  * new rule makes wrong some milliseconds later.  A new connection's second segment is faster: where such an entry
  * of an older connection covered it, it went to the closed VM, which answered RST.  So
  * table 2 reads the client's port: each connection has an entry of its own.
+ *
+ * And when rules change, the switch goes through them once more for each entry of the datapath that was used
+ * in the last second, with the segment that made the entry, and learns anew.  So first segments always have entries
+ * of their own, and what is known of a VM that is being closed gets exact rules in the same bundle.  A
+ * connection that is no slice's and was opened in the last second before can still be led away.
  *
  * A cookie's upper 16 bits mark our rules, the next 16 tell the kind, the lowest 16 the slot, so a
  * restarted sliced reads back where each connection leads.  Removing a bucket of the select group

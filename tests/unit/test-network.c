@@ -455,6 +455,20 @@ static void test_entries_cover_one_connection(Fixture *f, gconstpointer data)
     g_assert_null(strstr(entry, "tp_src=41234/"));
 }
 
+/* The switch learns anew from entries of its datapath when rules change. */
+static void test_known_connection_of_closing_vm(Fixture *f, gconstpointer data)
+{
+    guint its = client_of('2');
+    SliceTuple flow = tuple(its, 48000);
+
+    g_array_append_val(f->known, flow);
+    f->known_vm = "web2";
+    set_open(f, "web2", "vm2", FALSE);
+    assert_segment(its, 48000, "syn", "2");
+    assert_segment(its, 48000, "ack", "2");
+    assert_segment(its, 48001, "syn", "1");
+}
+
 static void test_opened_again(Fixture *f, gconstpointer data)
 {
     guint its = client_of('2');
@@ -686,6 +700,8 @@ int main(int argc, char **argv)
     }
     ADD("/network/closed-vm-keeps-connections-that-nobody-told", test_closed_vm_keeps_connections);
     ADD("/network/closed-vm-gets-no-new-connection", test_closed_vm_gets_no_new_ones);
+    ADD("/network/closing-vm-keeps-known-connections-even-by-their-first-segment",
+        test_known_connection_of_closing_vm);
     ADD("/network/datapath-entries-cover-one-connection", test_entries_cover_one_connection);
     ADD("/network/vm-that-is-opened-again-gets-new-ones", test_opened_again);
     ADD("/network/learned-rule-lasts-once-the-slice-is-told", test_learned_is_kept_when_told);
