@@ -47,6 +47,8 @@ char *sliced_path(Sliced *f, const char *name);
 void sliced_start(Sliced *f, const char *fault);
 /* Until so many VMs take new clients. */
 void sliced_wait_ready(Sliced *f, guint n_ready);
+/* Until the switch has what sliced has decided so far. */
+void sliced_wait_switch(Sliced *f);
 void sliced_stop(Sliced *f);
 /* By SIGSTOP, a fault's or another. */
 gboolean sliced_is_stopped(Sliced *f);

@@ -28,6 +28,7 @@ static void set_up(Fixture *f, gconstpointer data)
     fake_engine_add(f->fake[0], TWO, 40001);
     sliced_start(f, NULL);
     sliced_wait_ready(f, 2);
+    sliced_wait_switch(f);
 }
 
 static void tear_down(Fixture *f, gconstpointer data)
