@@ -117,6 +117,12 @@ static void ask(SliceFind *find, SlicePeer *peer)
 
 static void begin_round(SliceFind *find)
 {
+    SliceFinds *finds = find->store->finds;
+
+    /* An answer that is late must not count in this round. */
+    g_hash_table_remove(finds->by_tag, &find->tag);
+    find->tag = ++finds->last_tag;
+    g_hash_table_insert(finds->by_tag, &find->tag, find);
     find->n_rounds++;
     find->is_unsure = false;
     find->n_open = find->peers->len;
@@ -125,6 +131,24 @@ static void begin_round(SliceFind *find)
         peer_at(find, i)->is_answered = false;
         ask(find, peer_at(find, i)->peer);
     }
+}
+
+static void pause_round(SliceFind *find)
+{
+    timer_mod(find->timer, MIN(now_ms() + find->pause_ms, find->until_ms));
+    find->pause_ms = MIN(find->pause_ms * 2, PAUSE_MAX_MS);
+}
+
+void slice_find_seek_on(SliceFind *find)
+{
+    find->stage = SLICE_FIND_SEEKING;
+    find->n_open = 0;
+    for (guint i = 0; i < find->peers->len; i++) {
+        peer_at(find, i)->is_answered = true;
+        peer_at(find, i)->is_known = false;
+        peer_at(find, i)->is_same = false;
+    }
+    pause_round(find);
 }
 
 /* All have answered, and none has it.  @find may be gone afterwards. */
@@ -142,8 +166,7 @@ static void end_round(SliceFind *find)
     } else if (find->n_rounds == 1 && !find->is_unsure) {
         begin_round(find);
     } else {
-        timer_mod(find->timer, MIN(now_ms() + find->pause_ms, find->until_ms));
-        find->pause_ms = MIN(find->pause_ms * 2, PAUSE_MAX_MS);
+        pause_round(find);
     }
 }
 

@@ -32,7 +32,7 @@ typedef struct SliceFindPeer {
 
 /**
  * SliceFind: a slice looks for its session
- * @tag: ours, on the stream; @guest_tag: the guest's
+ * @tag: ours, on the stream, another in each round; @guest_tag: the guest's
  * @until_ms: its deadline
  * @peers: SliceFindPeer; @n_open of them have not answered in this round
  * @own_arrivals: how many slices had come here when it began
@@ -80,6 +80,8 @@ struct SliceFinds {
 void slice_find_done(SliceFind *find, uint32_t status);
 /** Ends it; the guest is not told. */
 void slice_find_free(SliceFind *find);
+/** It could not go there now: it seeks on, after a pause. */
+void slice_find_seek_on(SliceFind *find);
 /** The session is at @owner: go there. */
 void slice_follow_begin(SliceFind *find, SlicePeer *owner);
 /** Its time has passed while it followed. */

@@ -16,6 +16,13 @@
  * has died.  A place that was reserved and is not used is given back by
  * CANCELLED, or lapses.
  *
+ * What fails.  A target that is busy and a lease without a term above the
+ * slice's own may be otherwise in a moment: the find goes on seeking, with a
+ * pause, until its deadline.  A target that refuses, a slice that cannot move
+ * or be plugged: "not in time", at once, for asking again would not help.  An
+ * abort by the orchestrator, a slice that moves for another reason: "ask
+ * again".
+ *
  * Below: move.c, lease.c.  Above: find.c.
  */
 #include "qemu/osdep.h"
@@ -39,8 +46,25 @@ static SliceEntry *idle_entry(SliceFind *find)
     SliceEntry *entry = slice_table_find(find->store->table, find->slice);
 
     return entry && entry->state == SLICE_STATE_OWNER && !entry->resuming &&
-           !entry->fenced && entry->movability != SLICE_MOVABILITY_PINNED
-           ? entry : NULL;
+           !entry->fenced ? entry : NULL;
+}
+
+/* Not now, perhaps soon. */
+static void try_again(SliceFind *find, const char *why)
+{
+    trace_slice_follow(find->store->name, find->slice.counter, find->term,
+                       why);
+    slice_follow_stop(find);
+    find->owner = NULL;
+    slice_find_seek_on(find);
+}
+
+/* It is of no use to ask again. */
+static void give_up(SliceFind *find, const char *why)
+{
+    trace_slice_follow(find->store->name, find->slice.counter, find->term,
+                       why);
+    slice_find_done(find, ETIMEDOUT);
 }
 
 static bool uses_layer(const SliceEntry *entry, const SliceLayerInfo *layer)
@@ -98,11 +122,19 @@ void slice_follow_begin(SliceFind *find, SlicePeer *owner)
     SliceFinds *finds = find->store->finds;
     SliceEntry *entry = idle_entry(find);
 
-    if (!entry || !slice_lease_take(&finds->lease, entry->term, &find->term)) {
-        trace_slice_follow(find->store->name, find->slice.counter, 0,
-                           entry ? "no term left" : "it can not move");
-        find->term = 0;
+    if (!entry) {
         slice_find_done(find, EBUSY);
+        return;
+    }
+    if (entry->movability == SLICE_MOVABILITY_PINNED) {
+        give_up(find, "pinned");
+        return;
+    }
+    if (!slice_lease_take(&finds->lease, entry->term, &find->term)) {
+        if (slice_lease_has_failed(&finds->lease)) {
+            slice_event_lease_low(find->store);
+        }
+        try_again(find, "no term");
         return;
     }
     if (slice_lease_has_become_low(&finds->lease)) {
@@ -162,9 +194,11 @@ bool slice_follow_frame(SliceStore *store, SliceConn *conn,
     }
     if (reserved.status) {
         find->has_asked = false;
-        trace_slice_follow(store->name, find->slice.counter, find->term,
-                           slice_why_name(reserved.why) ?: "refused");
-        slice_find_done(find, EBUSY);
+        if (reserved.status == EBUSY) {
+            try_again(find, slice_why_name(reserved.why) ?: "busy");
+        } else {
+            give_up(find, slice_why_name(reserved.why) ?: "refused");
+        }
     } else {
         leave(find);
     }
@@ -189,7 +223,9 @@ void slice_follow_stop(SliceFind *find)
     }
     if (find->term) {
         g_hash_table_remove(find->store->finds->by_term, &find->term);
+        find->term = 0;
     }
+    find->has_asked = false;
     if (entry && entry->transfer && entry->transfer->find == find) {
         entry->transfer->find = NULL;
     }
@@ -207,8 +243,9 @@ void slice_follow_over(SliceTransfer *transfer, bool moved)
         /* The guest knows, for the slice has left. */
         slice_find_free(find);
     } else {
-        slice_find_done(find, transfer->why == WHY_DEADLINE ? ETIMEDOUT
-                                                            : EBUSY);
+        slice_find_done(find, transfer->why == WHY_ABORTED ||
+                              transfer->why == WHY_MOVING ? EBUSY
+                                                          : ETIMEDOUT);
     }
 }
 

@@ -97,11 +97,16 @@ uint64_t slice_lease_left(const SliceLease *lease)
     return n;
 }
 
+bool slice_lease_has_failed(SliceLease *lease)
+{
+    bool was_told = lease->is_low_told;
+
+    lease->is_low_told = true;
+    return !was_told;
+}
+
 bool slice_lease_has_become_low(SliceLease *lease)
 {
-    if (lease->is_low_told || slice_lease_left(lease) >= lease->full / 4) {
-        return false;
-    }
-    lease->is_low_told = true;
-    return true;
+    return slice_lease_left(lease) < lease->full / 4 &&
+           slice_lease_has_failed(lease);
 }

@@ -16,7 +16,7 @@
  * @ranges: [first, end), ascending, apart from each other; @n of them
  * @used: the highest that was ever used; none at or below it comes back
  * @full: how many there were after the last grant
- * @is_low_told: fewer than a quarter of @full are left, and it was said
+ * @is_low_told: it was said that more are needed
  */
 typedef struct SliceLease {
     struct {
@@ -42,6 +42,8 @@ bool slice_lease_add(SliceLease *lease, uint64_t first, uint32_t count);
 /** The lowest term above @above, into *ret_term; false: there is none. */
 bool slice_lease_take(SliceLease *lease, uint64_t above, uint64_t *ret_term);
 uint64_t slice_lease_left(const SliceLease *lease);
+/** True once after each grant: there is no term for what wanted one. */
+bool slice_lease_has_failed(SliceLease *lease);
 /** True once after each grant, when fewer than a quarter of it are left. */
 bool slice_lease_has_become_low(SliceLease *lease);
 

@@ -307,7 +307,7 @@ enum virtio_slice_event_type {
  * now, its QUIESCE follows; the find ends when the slice has left, or with
  * another FIND_DONE of the same tag.  Else a positive errno, and it has ended:
  * ENOENT: every peer has answered that it has none; ETIMEDOUT: not all have, or
- * the slice did not leave in time; EBUSY: the slice can not move now.
+ * the slice did not leave in time, or can not; EBUSY: ask again.
  */
 
 /**

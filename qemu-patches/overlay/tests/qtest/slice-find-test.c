@@ -176,7 +176,7 @@ static void test_full_layer_refuses_before_anything_moves(void)
                      SLICE_RESP_OK);
     answer_lookup(cluster.there, SESSION, 0);
     reserve(cluster.there, FIRST_TERM, ENOSPC);
-    expect_done(cluster.here, EBUSY);
+    expect_done(cluster.here, ETIMEDOUT);
     /* It goes on where it is. */
     slice_net_send(cluster.here, PORT, 1);
     slice_guest_expect(cluster.here, PORT, 1);
@@ -274,7 +274,7 @@ static void test_low_lease_is_told(void)
                          ==, SLICE_RESP_OK);
         answer_lookup(cluster.there, SESSION, 0);
         reserve(cluster.there, FIRST_TERM + i, ENOSPC);
-        expect_done(cluster.here, EBUSY);
+        expect_done(cluster.here, ETIMEDOUT);
     }
     event = qtest_qmp_eventwait_ref(cluster.here->qts, "SLICE_LEASE_LOW");
     g_assert_cmpuint(qdict_get_int(qdict_get_qdict(event, "data"),

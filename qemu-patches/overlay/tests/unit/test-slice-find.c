@@ -12,6 +12,7 @@
 #include "io/channel-socket.h"
 #include "qemu/bswap.h"
 #include "qemu/main-loop.h"
+#include "slice/find.h"
 #include "slice-world.h"
 
 #define TAG     77
@@ -324,7 +325,7 @@ static void assert_unmoved(Vm *vm)
     g_assert_cmpuint(slice_find_n(vm->store), ==, 0);
 }
 
-static void test_without_a_term_it_stays(void)
+static void test_without_a_term_it_waits(void)
 {
     World *world = find_world(false);
     uint64_t term;
@@ -334,20 +335,71 @@ static void test_without_a_term_it_stays(void)
         ask(&world->a, TAG + i, 10000);
         answer_lookup(&world->b, 0);
         reserved(&world->b, FIRST + i, ENOSPC, WHY_NO_ROOM);
-        await_done(&world->a, TAG + i, EBUSY);
+        await_done(&world->a, TAG + i, ETIMEDOUT);
     }
     g_assert_cmpuint(slice_follow_terms_left(world->a.store), ==, 0);
     ask(&world->a, TAG, 10000);
     answer_lookup(&world->b, 0);
-    await_done(&world->a, TAG, EBUSY);
-    assert_unmoved(&world->a);
+    wait_until(world->b.events->len);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE_OWNER);
     g_assert_cmpuint(world->a.n_lease_low, ==, 1);
     term = FIRST + 100;
     g_assert_true(slice_follow_lease(world->a.store, term, 1));
-    ask(&world->a, TAG, 10000);
     answer_lookup(&world->b, 0);
     reserved(&world->b, term, 0, 0);
     await_done(&world->a, TAG, 0);
+    world_free(world);
+}
+
+/* The orchestrator has moved it by later terms: it is told that more are needed. */
+static void test_lease_below_its_term_is_no_use(void)
+{
+    World *world = find_world(false);
+    SliceEntry *entry = slice_table_find(world->a.store->table, SLICE);
+
+    entry->term = FIRST + 1000;
+    ask(&world->a, TAG, 10000);
+    answer_lookup(&world->b, 0);
+    wait_until(world->a.n_lease_low == 1);
+    g_assert_cmpuint(slice_follow_terms_left(world->a.store), ==, N_TERMS);
+    g_assert_true(slice_follow_lease(world->a.store, FIRST + 2000, N_TERMS));
+    answer_lookup(&world->b, 0);
+    reserved(&world->b, FIRST + 2000, 0, 0);
+    await_done(&world->a, TAG, 0);
+    world_free(world);
+}
+
+static void test_busy_target_is_asked_again(void)
+{
+    World *world = find_world(false);
+    SliceGuestEvent event;
+
+    ask(&world->a, TAG, 10000);
+    event = vm_take_event(&world->b, VIRTIO_SLICE_EVENT_LOOKUP);
+    /* No buffer for RESERVE. */
+    world->b.has_no_buffer = true;
+    slice_port_found(world->b.store, SESSION, event.arg, 0);
+    wait_until(slice_follow_terms_left(world->a.store) == N_TERMS - 1);
+    /* It has asked for a place, and heard. */
+    wait_until(!g_hash_table_size(world->a.store->finds->by_term));
+    world->b.has_no_buffer = false;
+    answer_lookup(&world->b, 0);
+    reserved(&world->b, FIRST + 1, 0, 0);
+    await_done(&world->a, TAG, 0);
+    world_free(world);
+}
+
+static void test_pinned_connection_stays(void)
+{
+    World *world = find_world(false);
+
+    slice_table_find(world->a.store->table, SLICE)->movability =
+        SLICE_MOVABILITY_PINNED;
+    ask(&world->a, TAG, 10000);
+    answer_lookup(&world->b, 0);
+    await_done(&world->a, TAG, ETIMEDOUT);
+    assert_unmoved(&world->a);
+    g_assert_cmpuint(slice_follow_terms_left(world->a.store), ==, N_TERMS);
     world_free(world);
 }
 
@@ -362,7 +414,7 @@ static void test_where_there_is_no_room_nothing_moves(void)
     g_assert_cmpuint(world->b.store->n_active, ==, 1);
     reserved(&world->b, FIRST, ENOSPC, WHY_NO_ROOM);
     g_assert_cmpuint(world->b.store->n_active, ==, 0);
-    await_done(&world->a, TAG, EBUSY);
+    await_done(&world->a, TAG, ETIMEDOUT);
     assert_unmoved(&world->a);
     g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE__MAX);
     g_assert_cmpint(world->b.gate.mode, ==, 0);
@@ -674,7 +726,10 @@ int main(int argc, char **argv)
         { "peer-that-is-new-is-asked", test_peer_that_is_new_is_asked },
         { "cut-makes-a-peer-answer-again",
           test_cut_makes_a_peer_answer_again },
-        { "without-a-term-it-stays", test_without_a_term_it_stays },
+        { "without-a-term-it-waits", test_without_a_term_it_waits },
+        { "lease-below-its-term-is-no-use", test_lease_below_its_term_is_no_use },
+        { "busy-target-is-asked-again", test_busy_target_is_asked_again },
+        { "pinned-connection-stays", test_pinned_connection_stays },
         { "where-there-is-no-room-nothing-moves",
           test_where_there_is_no_room_nothing_moves },
         { "reservation-that-is-not-used-is-given-back",
