@@ -75,10 +75,10 @@ void vm_crash(Vm *vm);
 void vm_hello(Vm *vm);
 void vm_set(Vm *vm);
 
-/* Let the main loop run until @condition, for five seconds at most. */
+/* Let the main loop run until @condition, for twenty seconds at most. */
 #define wait_until(condition) \
     do { \
-        int64_t end_ = g_get_monotonic_time() + 5 * G_USEC_PER_SEC; \
+        int64_t end_ = g_get_monotonic_time() + 20 * G_USEC_PER_SEC; \
         while (!(condition)) { \
             g_assert_cmpint(g_get_monotonic_time(), <, end_); \
             world_turn(); \

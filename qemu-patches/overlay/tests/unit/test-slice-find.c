@@ -442,10 +442,15 @@ static void test_reservation_that_is_not_used_is_given_back(void)
 static void test_silent_target_guest_costs_the_deadline(void)
 {
     World *world = find_world(false);
+    uint64_t term = FIRST;
+    SliceFind *find;
 
-    ask(&world->a, TAG, 200);
+    ask(&world->a, TAG, 10000);
     answer_lookup(&world->b, 0);
     vm_take_event(&world->b, VIRTIO_SLICE_EVENT_RESERVE);
+    find = g_hash_table_lookup(world->a.store->finds->by_term, &term);
+    find->until_ms = 0;
+    timer_mod(find->timer, 0);
     await_done(&world->a, TAG, ETIMEDOUT);
     /* The place is not kept for it. */
     vm_take_event(&world->b, VIRTIO_SLICE_EVENT_UNRESERVE);
@@ -459,7 +464,7 @@ static void test_busy_connection_stays_after_the_deadline(void)
 {
     World *world = find_world(false);
 
-    to_quiesce(world, 100);
+    to_quiesce(world, 10000);
     /* References are held: the guest says so, in time. */
     g_assert_cmpuint(slice_port_quiesced(world->a.store, SLICE, FIRST,
                                          ETIMEDOUT, WHY_DEADLINE), ==,
@@ -474,7 +479,10 @@ static void test_silent_source_guest_resumes_by_the_deadline(void)
 {
     World *world = find_world(false);
 
-    to_quiesce(world, 50);
+    to_quiesce(world, 10000);
+    /* Its time is over. */
+    timer_mod(slice_table_find(world->a.store->table,
+                               SLICE)->transfer->deadline, 0);
     await_done(&world->a, TAG, ETIMEDOUT);
     world_resumed(&world->a, FIRST);
     vm_await_step(&world->b, SLICE_STEP_DISCARDED);
@@ -534,9 +542,12 @@ static void test_reservation_of_a_dead_source_lapses(void)
 {
     World *world = find_world(false);
 
-    to_quiesce(world, 150);
+    to_quiesce(world, 10000);
     vm_crash(&world->a);
     wait_until(!world->b.store->n_conns);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_RESERVED);
+    timer_mod(slice_table_find(world->b.store->table,
+                               SLICE)->transfer->deadline, 0);
     vm_await_step(&world->b, SLICE_STEP_DISCARDED);
     vm_take_event(&world->b, VIRTIO_SLICE_EVENT_UNRESERVE);
     g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE_GONE);
