@@ -36,7 +36,7 @@ static_assert(sizeof(struct slice_image_record) == 16);
 static_assert(sizeof(struct slice_image_capsule) == 128);
 static_assert(sizeof(struct slice_image_dep) == 8);
 static_assert(sizeof(struct slice_image_flow) == 40);
-static_assert(sizeof(struct slice_image_tcp) == 256);
+static_assert(sizeof(struct slice_image_tcp) == 288);
 static_assert(sizeof(struct slice_image_end) == 8);
 
 static_assert(sizeof(struct virtio_slice_config) == 24);

@@ -14,21 +14,27 @@
  * RST, and nothing that the client sent is dropped.
  */
 #include <linux/hashtable.h>
-#include <linux/ip.h>
-#include <linux/jhash.h>
+#include <linux/list.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
 #include <linux/slab.h>
-#include <linux/tcp.h>
-#include <net/ip.h>
 #include <net/netns/generic.h>
 #include <uapi/linux/virtio_slice.h>
 
+#include "mute-key.h"
 #include "mute.h"
 #include "tcp-compat.h"
 
-#define SLICE_MUTE_HASH_BITS	10
+/* Four in a bucket when as many as by default are there. */
+#define SLICE_MUTE_HASH_BITS	14
+
+static uint slice_mutes_max = 1u << 16;
+module_param_named(mutes_max, slice_mutes_max, uint, 0644);
+MODULE_PARM_DESC(mutes_max,
+		 "connections that have left and whose late packets are kept from an answer");
 
 enum slice_mute_phase {
 	SLICE_MUTE_CATCHING,
@@ -37,27 +43,15 @@ enum slice_mute_phase {
 };
 
 /**
- * struct slice_mute_key - whom it is about
- * @net: in which namespace; compared, never followed
- * @local: our address
- * @remote: the client's
- * @local_port: our port
- * @remote_port: the client's
- */
-struct slice_mute_key {
-	const struct net *net;
-	__be32 local;
-	__be32 remote;
-	__be16 local_port;
-	__be16 remote_port;
-};
-
-/**
  * struct slice_mute - one muted tuple
  * @in_table: changed under slice_mute_table_lock, read under RCU
  * @key: constant
- * @lock: for what follows
- * @phase: see mute.h
+ * @in_resolved: in the list of tombstones without owner, under
+ *	slice_mute_table_lock
+ * @lock: for what follows; taken within slice_mute_table_lock
+ * @phase: see mute.h; changed under both locks
+ * @owner: whose move it is part of; NULL: nobody's, a tombstone
+ * @was_resolved: before it was @owner's
  * @caught: oldest first
  * @caught_bytes: sum of their lengths
  * @rcu: for freeing
@@ -65,8 +59,11 @@ struct slice_mute_key {
 struct slice_mute {
 	struct hlist_node in_table;
 	struct slice_mute_key key;
+	struct list_head in_resolved;
 	spinlock_t lock;
 	enum slice_mute_phase phase;
+	const void *owner;
+	bool was_resolved;
 	struct sk_buff_head caught;
 	u32 caught_bytes;
 	struct rcu_head rcu;
@@ -82,6 +79,7 @@ struct slice_mute_net {
 
 static DEFINE_HASHTABLE(slice_mute_table, SLICE_MUTE_HASH_BITS);
 static DEFINE_SPINLOCK(slice_mute_table_lock);
+static LIST_HEAD(slice_mute_resolved);		/* oldest first */
 static DEFINE_MUTEX(slice_mute_hook_mutex);
 static unsigned int slice_mute_net_id;
 static u32 slice_mute_n;
@@ -91,37 +89,7 @@ static atomic64_t slice_mute_n_overflow;
 static atomic64_t slice_mute_n_dropped_in;
 static atomic64_t slice_mute_n_dropped_out;
 static atomic64_t slice_mute_n_reborn;
-
-static u32 slice_mute_hash(const struct slice_mute_key *key)
-{
-	return jhash_3words((__force u32)key->local, (__force u32)key->remote,
-			    (__force u32)key->local_port << 16 |
-			    (__force u32)key->remote_port,
-			    (u32)(unsigned long)key->net);
-}
-
-static bool slice_mute_key_equal(const struct slice_mute_key *a,
-				 const struct slice_mute_key *b)
-{
-	return a->net == b->net && a->local == b->local &&
-	       a->remote == b->remote && a->local_port == b->local_port &&
-	       a->remote_port == b->remote_port;
-}
-
-static int slice_mute_key_of(const struct net *net,
-			     const struct slice_image_flow *flow,
-			     struct slice_mute_key *ret_key)
-{
-	if (flow->family != 4)
-		return -EAFNOSUPPORT;
-	memset(ret_key, 0, sizeof(*ret_key));
-	ret_key->net = net;
-	memcpy(&ret_key->local, flow->local, sizeof(ret_key->local));
-	memcpy(&ret_key->remote, flow->remote, sizeof(ret_key->remote));
-	ret_key->local_port = flow->local_port;
-	ret_key->remote_port = flow->remote_port;
-	return 0;
-}
+static atomic64_t slice_mute_n_evicted;
 
 /* Under RCU or slice_mute_table_lock. */
 static struct slice_mute *slice_mute_find(const struct slice_mute_key *key)
@@ -129,7 +97,7 @@ static struct slice_mute *slice_mute_find(const struct slice_mute_key *key)
 	struct slice_mute *mute;
 
 	hash_for_each_possible_rcu(slice_mute_table, mute, in_table,
-				   slice_mute_hash(key),
+				   slice_mute_key_hash(key),
 				   lockdep_is_held(&slice_mute_table_lock))
 		if (slice_mute_key_equal(&mute->key, key))
 			return mute;
@@ -149,26 +117,54 @@ static void slice_mute_take_caught(struct slice_mute *mute,
 	mute->caught_bytes = 0;
 }
 
-/* Takes it out of the table; only one caller for each mute gets true. */
-static bool slice_mute_end(struct slice_mute *mute,
-			   struct sk_buff_head *ret_caught)
+/* Takes it out of the table, under slice_mute_table_lock. */
+static void slice_mute_end_locked(struct slice_mute *mute,
+				  struct sk_buff_head *ret_caught)
 {
-	bool ended;
-
-	spin_lock_bh(&slice_mute_table_lock);
 	spin_lock(&mute->lock);
-	ended = mute->phase != SLICE_MUTE_ENDED;
-	if (ended) {
-		mute->phase = SLICE_MUTE_ENDED;
-		hash_del_rcu(&mute->in_table);
-		WRITE_ONCE(slice_mute_n, slice_mute_n - 1);
-		slice_mute_take_caught(mute, ret_caught);
-	}
+	mute->phase = SLICE_MUTE_ENDED;
+	slice_mute_take_caught(mute, ret_caught);
 	spin_unlock(&mute->lock);
+	list_del_init(&mute->in_resolved);
+	hash_del_rcu(&mute->in_table);
+	WRITE_ONCE(slice_mute_n, slice_mute_n - 1);
+	kfree_rcu(mute, rcu);
+}
+
+/* Nobody catches any more, under slice_mute_table_lock. */
+static void slice_mute_bury(struct slice_mute *mute,
+			    struct sk_buff_head *ret_caught)
+{
+	spin_lock(&mute->lock);
+	mute->phase = SLICE_MUTE_TOMBSTONE;
+	slice_mute_take_caught(mute, ret_caught);
+	spin_unlock(&mute->lock);
+}
+
+/* The same, and nobody has it any more. */
+static void slice_mute_abandon(struct slice_mute *mute,
+			       struct sk_buff_head *ret_caught)
+{
+	slice_mute_bury(mute, ret_caught);
+	mute->owner = NULL;
+	list_move_tail(&mute->in_resolved, &slice_mute_resolved);
+}
+
+/* A client has begun a new connection; was the tombstone still there? */
+static bool slice_mute_end_tombstone(const struct slice_mute_key *key)
+{
+	struct sk_buff_head none;
+	struct slice_mute *mute;
+	bool is_tombstone;
+
+	__skb_queue_head_init(&none);
+	spin_lock_bh(&slice_mute_table_lock);
+	mute = slice_mute_find(key);
+	is_tombstone = mute && mute->phase == SLICE_MUTE_TOMBSTONE;
+	if (is_tombstone)
+		slice_mute_end_locked(mute, &none);
 	spin_unlock_bh(&slice_mute_table_lock);
-	if (ended)
-		kfree_rcu(mute, rcu);
-	return ended;
+	return is_tombstone;
 }
 
 /* Keeps @skb, or says that it must not be kept.  Under mute->lock. */
@@ -187,22 +183,9 @@ static bool slice_mute_catch(struct slice_mute *mute, struct sk_buff *skb)
 	return true;
 }
 
-/* The TCP header of a whole, or first fragment of a, packet; else NULL. */
-static const struct tcphdr *slice_mute_tcp_header(const struct sk_buff *skb,
-						  struct tcphdr *buffer)
-{
-	const struct iphdr *ip = ip_hdr(skb);
-
-	if (ip->protocol != IPPROTO_TCP || ip->frag_off & htons(IP_OFFSET))
-		return NULL;
-	return skb_header_pointer(skb, skb_network_offset(skb) + ip->ihl * 4,
-				  sizeof(*buffer), buffer);
-}
-
 static unsigned int slice_mute_hook_in(void *priv, struct sk_buff *skb,
 				       const struct nf_hook_state *state)
 {
-	struct sk_buff_head none;
 	const struct tcphdr *th;
 	struct slice_mute_key key;
 	struct slice_mute *mute;
@@ -212,15 +195,10 @@ static unsigned int slice_mute_hook_in(void *priv, struct sk_buff *skb,
 
 	if (!READ_ONCE(slice_mute_n))
 		return NF_ACCEPT;
-	th = slice_mute_tcp_header(skb, &buffer);
+	th = slice_mute_key_of_packet(state->net, skb, state->pf, true, &key,
+				      &buffer);
 	if (!th)
 		return NF_ACCEPT;
-	memset(&key, 0, sizeof(key));
-	key.net = state->net;
-	key.local = ip_hdr(skb)->daddr;
-	key.remote = ip_hdr(skb)->saddr;
-	key.local_port = th->dest;
-	key.remote_port = th->source;
 	mute = slice_mute_find(&key);
 	if (!mute)
 		return NF_ACCEPT;
@@ -244,34 +222,22 @@ static unsigned int slice_mute_hook_in(void *priv, struct sk_buff *skb,
 		atomic64_inc(&slice_mute_n_dropped_in);
 	}
 	spin_unlock_bh(&mute->lock);
-	if (is_reborn) {
-		__skb_queue_head_init(&none);
-		if (slice_mute_end(mute, &none))
-			atomic64_inc(&slice_mute_n_reborn);
-		__skb_queue_purge(&none);
-	}
+	if (is_reborn && slice_mute_end_tombstone(&key))
+		atomic64_inc(&slice_mute_n_reborn);
 	return verdict;
 }
 
 static unsigned int slice_mute_hook_out(void *priv, struct sk_buff *skb,
 					const struct nf_hook_state *state)
 {
-	const struct tcphdr *th;
 	struct slice_mute_key key;
 	struct tcphdr buffer;
 
 	if (!READ_ONCE(slice_mute_n))
 		return NF_ACCEPT;
-	th = slice_mute_tcp_header(skb, &buffer);
-	if (!th)
-		return NF_ACCEPT;
-	memset(&key, 0, sizeof(key));
-	key.net = state->net;
-	key.local = ip_hdr(skb)->saddr;
-	key.remote = ip_hdr(skb)->daddr;
-	key.local_port = th->source;
-	key.remote_port = th->dest;
-	if (!slice_mute_find(&key))
+	if (!slice_mute_key_of_packet(state->net, skb, state->pf, false, &key,
+				      &buffer) ||
+	    !slice_mute_find(&key))
 		return NF_ACCEPT;
 	atomic64_inc(&slice_mute_n_dropped_out);
 	return NF_DROP;
@@ -290,6 +256,20 @@ static const struct nf_hook_ops slice_mute_hooks[] = {
 		.hooknum	= NF_INET_LOCAL_OUT,
 		.priority	= NF_IP_PRI_FIRST,
 	},
+#if IS_ENABLED(CONFIG_IPV6)
+	{
+		.hook		= slice_mute_hook_in,
+		.pf		= NFPROTO_IPV6,
+		.hooknum	= NF_INET_PRE_ROUTING,
+		.priority	= NF_IP6_PRI_FIRST,
+	},
+	{
+		.hook		= slice_mute_hook_out,
+		.pf		= NFPROTO_IPV6,
+		.hooknum	= NF_INET_LOCAL_OUT,
+		.priority	= NF_IP6_PRI_FIRST,
+	},
+#endif
 };
 
 static int slice_mute_hook(struct net *net)
@@ -307,13 +287,50 @@ static int slice_mute_hook(struct net *net)
 	return ret;
 }
 
-int slice_mute_add(struct net *net, const struct slice_image_flow *flow)
+/* A new mute, when the table is full in place of the oldest that is over; under
+ * slice_mute_table_lock. */
+static int slice_mute_insert(struct slice_mute *fresh)
+{
+	struct sk_buff_head none;
+
+	__skb_queue_head_init(&none);
+	while (slice_mute_n >= READ_ONCE(slice_mutes_max)) {
+		if (list_empty(&slice_mute_resolved))
+			return -ENOSPC;
+		slice_mute_end_locked(list_first_entry(&slice_mute_resolved,
+						       struct slice_mute,
+						       in_resolved), &none);
+		atomic64_inc(&slice_mute_n_evicted);
+	}
+	hash_add_rcu(slice_mute_table, &fresh->in_table,
+		     slice_mute_key_hash(&fresh->key));
+	WRITE_ONCE(slice_mute_n, slice_mute_n + 1);
+	return 0;
+}
+
+/* A mute that is there catches for @owner, under slice_mute_table_lock. */
+static int slice_mute_take_over(struct slice_mute *mute, const void *owner)
+{
+	if (mute->owner && mute->owner != owner)
+		return -EADDRINUSE;
+	spin_lock(&mute->lock);
+	mute->phase = SLICE_MUTE_CATCHING;
+	spin_unlock(&mute->lock);
+	if (!mute->owner)
+		mute->was_resolved = true;
+	mute->owner = owner;
+	list_del_init(&mute->in_resolved);
+	return 0;
+}
+
+int slice_mute_add(struct net *net, const struct slice_image_flow *flow,
+		   const void *owner)
 {
 	struct slice_mute *mute, *fresh;
 	struct slice_mute_key key;
 	int ret;
 
-	ret = slice_mute_key_of(net, flow, &key);
+	ret = slice_mute_key_of_flow(net, flow, &key);
 	if (ret)
 		return ret;
 	ret = slice_mute_hook(net);
@@ -323,23 +340,20 @@ int slice_mute_add(struct net *net, const struct slice_image_flow *flow)
 	if (!fresh)
 		return -ENOMEM;
 	fresh->key = key;
-	spin_lock_init(&fresh->lock);
-	__skb_queue_head_init(&fresh->caught);
+	fresh->owner = owner;
 	fresh->phase = SLICE_MUTE_CATCHING;
+	spin_lock_init(&fresh->lock);
+	INIT_LIST_HEAD(&fresh->in_resolved);
+	__skb_queue_head_init(&fresh->caught);
 
 	spin_lock_bh(&slice_mute_table_lock);
 	mute = slice_mute_find(&key);
 	if (mute) {
-		spin_lock(&mute->lock);
-		mute->phase = SLICE_MUTE_CATCHING;
-		spin_unlock(&mute->lock);
-	} else if (slice_mute_n >= SLICE_MUTES_MAX) {
-		ret = -ENOSPC;
+		ret = slice_mute_take_over(mute, owner);
 	} else {
-		hash_add_rcu(slice_mute_table, &fresh->in_table,
-			     slice_mute_hash(&key));
-		WRITE_ONCE(slice_mute_n, slice_mute_n + 1);
-		fresh = NULL;
+		ret = slice_mute_insert(fresh);
+		if (!ret)
+			fresh = NULL;
 	}
 	spin_unlock_bh(&slice_mute_table_lock);
 	kfree(fresh);
@@ -377,28 +391,44 @@ static void slice_mute_as_on_wire(struct sk_buff_head *caught)
 	skb_queue_splice(&done, caught);
 }
 
-void slice_mute_settle(struct net *net, const struct slice_image_flow *flow,
-		       struct sk_buff_head *ret_caught)
+/* Does something with the mute that @owner has, under slice_mute_table_lock. */
+static void slice_mute_act(struct net *net, const struct slice_image_flow *flow,
+			   const void *owner,
+			   void (*act)(struct slice_mute *mute,
+				       struct sk_buff_head *ret_caught),
+			   struct sk_buff_head *ret_caught)
 {
-	struct sk_buff_head caught;
 	struct slice_mute_key key;
 	struct slice_mute *mute;
 
-	__skb_queue_head_init(&caught);
-	if (slice_mute_key_of(net, flow, &key))
+	__skb_queue_head_init(ret_caught);
+	if (!READ_ONCE(slice_mute_n) ||
+	    slice_mute_key_of_flow(net, flow, &key))
 		return;
-	rcu_read_lock();
+	spin_lock_bh(&slice_mute_table_lock);
 	mute = slice_mute_find(&key);
-	if (mute) {
-		spin_lock_bh(&mute->lock);
-		if (mute->phase == SLICE_MUTE_CATCHING)
-			mute->phase = SLICE_MUTE_TOMBSTONE;
-		slice_mute_take_caught(mute, &caught);
-		spin_unlock_bh(&mute->lock);
-	}
-	rcu_read_unlock();
+	if (mute && mute->owner == owner)
+		act(mute, ret_caught);
+	spin_unlock_bh(&slice_mute_table_lock);
+}
+
+void slice_mute_settle(struct net *net, const struct slice_image_flow *flow,
+		       const void *owner, struct sk_buff_head *ret_caught)
+{
+	struct sk_buff_head caught;
+
+	slice_mute_act(net, flow, owner, slice_mute_bury, &caught);
 	slice_mute_as_on_wire(&caught);
 	skb_queue_splice_tail(&caught, ret_caught);
+}
+
+void slice_mute_resolve(struct net *net, const struct slice_image_flow *flow,
+			const void *owner)
+{
+	struct sk_buff_head caught;
+
+	slice_mute_act(net, flow, owner, slice_mute_abandon, &caught);
+	__skb_queue_purge(&caught);
 }
 
 /* As if they arrived now, unless their device has gone. */
@@ -423,37 +453,31 @@ static void slice_mute_inject(struct net *net, struct sk_buff_head *caught)
 	local_bh_enable();
 }
 
-static void slice_mute_finish(struct net *net,
-			      const struct slice_image_flow *flow,
-			      struct sk_buff_head *ret_caught)
-{
-	struct slice_mute_key key;
-	struct slice_mute *mute;
-
-	__skb_queue_head_init(ret_caught);
-	if (slice_mute_key_of(net, flow, &key))
-		return;
-	rcu_read_lock();
-	mute = slice_mute_find(&key);
-	if (mute)
-		slice_mute_end(mute, ret_caught);
-	rcu_read_unlock();
-}
-
-void slice_mute_remove(struct net *net, const struct slice_image_flow *flow)
+void slice_mute_remove(struct net *net, const struct slice_image_flow *flow,
+		       const void *owner)
 {
 	struct sk_buff_head caught;
 
-	slice_mute_finish(net, flow, &caught);
+	slice_mute_act(net, flow, owner, slice_mute_end_locked, &caught);
 	slice_mute_inject(net, &caught);
 }
 
-void slice_mute_clear(struct net *net, const struct slice_image_flow *flow)
+static void slice_mute_revert(struct slice_mute *mute,
+			      struct sk_buff_head *ret_caught)
+{
+	if (mute->was_resolved)
+		slice_mute_abandon(mute, ret_caught);
+	else
+		slice_mute_end_locked(mute, ret_caught);
+}
+
+void slice_mute_undo(struct net *net, const struct slice_image_flow *flow,
+		     const void *owner)
 {
 	struct sk_buff_head caught;
 
-	slice_mute_finish(net, flow, &caught);
-	__skb_queue_purge(&caught);
+	slice_mute_act(net, flow, owner, slice_mute_revert, &caught);
+	slice_mute_inject(net, &caught);
 }
 
 u32 slice_mute_count(void)
@@ -468,21 +492,23 @@ void slice_mute_stats(struct slice_mute_stats *ret_stats)
 	ret_stats->n_dropped_in = atomic64_read(&slice_mute_n_dropped_in);
 	ret_stats->n_dropped_out = atomic64_read(&slice_mute_n_dropped_out);
 	ret_stats->n_reborn = atomic64_read(&slice_mute_n_reborn);
+	ret_stats->n_evicted = atomic64_read(&slice_mute_n_evicted);
 }
 
 /* Ends all mutes of a namespace. */
 static void slice_mute_end_net(const struct net *net)
 {
 	struct sk_buff_head caught;
+	struct hlist_node *next;
 	struct slice_mute *mute;
 	unsigned int bucket;
 
 	__skb_queue_head_init(&caught);
-	rcu_read_lock();
-	hash_for_each_rcu(slice_mute_table, bucket, mute, in_table)
+	spin_lock_bh(&slice_mute_table_lock);
+	hash_for_each_safe(slice_mute_table, bucket, next, mute, in_table)
 		if (mute->key.net == net)
-			slice_mute_end(mute, &caught);
-	rcu_read_unlock();
+			slice_mute_end_locked(mute, &caught);
+	spin_unlock_bh(&slice_mute_table_lock);
 	__skb_queue_purge(&caught);
 }
 
@@ -491,12 +517,13 @@ static void __net_exit slice_mute_net_exit(struct net *net)
 	struct slice_mute_net *mute_net = net_generic(net, slice_mute_net_id);
 
 	mutex_lock(&slice_mute_hook_mutex);
-	if (mute_net->is_hooked)
+	if (mute_net->is_hooked) {
 		nf_unregister_net_hooks(net, slice_mute_hooks,
 					ARRAY_SIZE(slice_mute_hooks));
+		slice_mute_end_net(net);
+	}
 	mute_net->is_hooked = false;
 	mutex_unlock(&slice_mute_hook_mutex);
-	slice_mute_end_net(net);
 }
 
 static struct pernet_operations slice_mute_net_ops = {

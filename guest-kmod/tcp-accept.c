@@ -12,7 +12,6 @@
 #include <linux/file.h>
 #include <linux/net.h>
 #include <net/inet_connection_sock.h>
-#include <net/inet_hashtables.h>
 #include <net/request_sock.h>
 #include <net/sock.h>
 #include <net/tcp.h>
@@ -24,15 +23,9 @@ static struct sock *slice_tcp_find_listener(struct net *net,
 					    const struct slice_image_flow *flow)
 {
 	struct sock *listener;
-	__be32 local, remote;
 
-	memcpy(&local, flow->local, sizeof(local));
-	memcpy(&remote, flow->remote, sizeof(remote));
 	rcu_read_lock();
-	listener = __inet_lookup_listener(net,
-					  net->ipv4.tcp_death_row.hashinfo,
-					  NULL, 0, remote, flow->remote_port,
-					  local, ntohs(flow->local_port), 0, 0);
+	listener = slice_tcp_flow_listener(net, flow);
 	if (listener && (!slice_tcp_is_marked(listener) ||
 			 !refcount_inc_not_zero(&listener->sk_refcnt)))
 		listener = NULL;

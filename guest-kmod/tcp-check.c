@@ -12,6 +12,7 @@
  */
 #include <linux/inetdevice.h>
 #include <linux/string.h>
+#include <net/ipv6.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -21,39 +22,66 @@
 /* No window is larger: 65535 << 14. */
 #define SLICE_TCP_WINDOW_MAX	(65535u << TCP_MAX_WSCALE)
 
+static bool slice_tcp_check_v4(const u8 *ip)
+{
+	__be32 word;
+
+	memcpy(&word, ip, sizeof(word));
+	return !memchr_inv(ip + sizeof(word), 0,
+			   sizeof(struct in6_addr) - sizeof(word)) &&
+	       !ipv4_is_zeronet(word) && !ipv4_is_multicast(word) &&
+	       !ipv4_is_lbcast(word) && !ipv4_is_loopback(word);
+}
+
+/* Unicast, and the same everywhere; what is IPv4 says so. */
+static bool slice_tcp_check_v6(const u8 *ip)
+{
+	struct in6_addr address;
+	int type;
+
+	memcpy(&address, ip, sizeof(address));
+	type = ipv6_addr_type(&address);
+	return type & IPV6_ADDR_UNICAST &&
+	       !(type & (IPV6_ADDR_MULTICAST | IPV6_ADDR_LINKLOCAL |
+			 IPV6_ADDR_LOOPBACK | IPV6_ADDR_MAPPED |
+			 IPV6_ADDR_COMPATv4));
+}
+
 int slice_tcp_check_flow(const struct slice_image_flow *flow)
 {
-	__be32 local, remote;
+	bool is_good;
 
-	memcpy(&local, flow->local, sizeof(local));
-	memcpy(&remote, flow->remote, sizeof(remote));
-	if (flow->family != 4 || flow->protocol != IPPROTO_TCP ||
-	    flow->rsvd[0] || flow->rsvd[1] ||
+	if (flow->protocol != IPPROTO_TCP || flow->rsvd[0] || flow->rsvd[1] ||
 	    !flow->local_port || !flow->remote_port)
 		return -EPROTO;
-	if (memchr_inv(flow->local + sizeof(local), 0,
-		       sizeof(flow->local) - sizeof(local)) ||
-	    memchr_inv(flow->remote + sizeof(remote), 0,
-		       sizeof(flow->remote) - sizeof(remote)))
-		return -EPROTO;
-	if (ipv4_is_zeronet(local) || ipv4_is_multicast(local) ||
-	    ipv4_is_lbcast(local) || ipv4_is_zeronet(remote) ||
-	    ipv4_is_multicast(remote) || ipv4_is_lbcast(remote))
-		return -EPROTO;
-	return 0;
+	if (flow->family == 4)
+		is_good = slice_tcp_check_v4(flow->local) &&
+			  slice_tcp_check_v4(flow->remote);
+	else
+		is_good = flow->family == 6 && IS_ENABLED(CONFIG_IPV6) &&
+			  slice_tcp_check_v6(flow->local) &&
+			  slice_tcp_check_v6(flow->remote);
+	return is_good ? 0 : -EPROTO;
 }
 
 static bool slice_tcp_check_output(const struct slice_image_tcp *tcp)
 {
+	bool fin = slice_tcp_has_fin_out(le32_to_cpu(tcp->state));
 	u32 snd_una = le32_to_cpu(tcp->snd_una);
 	u32 send_bytes = le32_to_cpu(tcp->send_bytes);
 	u32 sent_bytes = le32_to_cpu(tcp->sent_bytes);
+	u32 sent = le32_to_cpu(tcp->snd_nxt) - snd_una;
 	u32 snd_wnd = le32_to_cpu(tcp->snd_wnd);
 	u32 max_window = le32_to_cpu(tcp->max_window);
 
-	return sent_bytes <= send_bytes &&
-	       le32_to_cpu(tcp->write_seq) - snd_una == send_bytes &&
-	       le32_to_cpu(tcp->snd_nxt) - snd_una == sent_bytes &&
+	/* In FIN_WAIT2 all was acknowledged. */
+	if (send_bytes && le32_to_cpu(tcp->state) == TCP_FIN_WAIT2)
+		return false;
+	/* Our FIN is sent after the last byte. */
+	return sent_bytes <= send_bytes && send_bytes < U32_MAX &&
+	       le32_to_cpu(tcp->write_seq) - snd_una == send_bytes + fin &&
+	       (sent == sent_bytes ||
+		(fin && sent_bytes == send_bytes && sent == sent_bytes + 1)) &&
 	       snd_wnd <= max_window && max_window <= SLICE_TCP_WINDOW_MAX;
 }
 
@@ -65,8 +93,8 @@ static bool slice_tcp_check_input(const struct slice_image_tcp *tcp)
 	u32 fin = rcv_nxt - le32_to_cpu(tcp->copied_seq) -
 		  le32_to_cpu(tcp->recv_bytes);
 
-	/* A FIN may be unread; ESTABLISHED has had none. */
-	if (fin > (le32_to_cpu(tcp->state) == TCP_CLOSE_WAIT))
+	/* A FIN may be unread, where there was one. */
+	if (fin > slice_tcp_has_fin_in(le32_to_cpu(tcp->state)))
 		return false;
 	return rcv_wnd <= SLICE_TCP_WINDOW_MAX && !after(rcv_wup, rcv_nxt) &&
 	       rcv_nxt - rcv_wup <= SLICE_TCP_WINDOW_MAX &&
@@ -93,11 +121,21 @@ static bool slice_tcp_check_sizes(const struct slice_image_tcp *tcp)
 
 static bool slice_tcp_check_options(const struct slice_image_tcp *tcp)
 {
+	u32 options = le32_to_cpu(tcp->options);
 	u32 state = le32_to_cpu(tcp->state);
 
-	return (state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT) &&
-	       !(le32_to_cpu(tcp->options) & ~SLICE_TCP_OPT_KNOWN) &&
-	       memchr(tcp->congestion, 0, sizeof(tcp->congestion)) &&
+	if (state >= TCP_MAX_STATES || !((1 << state) & SLICE_TCP_STATES) ||
+	    options & ~SLICE_TCP_OPT_KNOWN)
+		return false;
+	/* The kernel keeps what is closed while it has something to send; nothing
+	 * is read any more. */
+	if (options & SLICE_TCP_OPT_ORPHAN &&
+	    (!slice_tcp_has_fin_out(state) || tcp->recv_bytes))
+		return false;
+	if (options & SLICE_TCP_OPT_MAPPED && tcp->flow.family != 4)
+		return false;
+	return memchr(tcp->congestion, 0, sizeof(tcp->congestion)) &&
+	       tcp->pmtudisc <= IP_PMTUDISC_OMIT && !tcp->rsvd2 &&
 	       !memchr_inv(tcp->rsvd, 0, sizeof(tcp->rsvd));
 }
 
@@ -141,7 +179,8 @@ static int slice_tcp_check_ahead(struct net *net,
 		return 0;
 	}
 	if (slice_image_find(reader, SLICE_RECORD_TCP_AHEAD, index, 1, &bytes) ||
-	    le32_to_cpu(ret_record->tcp->state) != TCP_ESTABLISHED)
+	    slice_tcp_has_fin_in(le32_to_cpu(ret_record->tcp->state)) ||
+	    ret_record->tcp->options & cpu_to_le32(SLICE_TCP_OPT_ORPHAN))
 		return -EPROTO;
 	if (ret_record->ahead_bytes / 2 > slice_tcp_rcvbuf_max(net))
 		return -ENOSPC;

@@ -45,4 +45,14 @@ static inline bool slice_tcp_has_md5(const struct tcp_sock *tp)
 #endif
 }
 
+/* An ACK now; under the socket's lock. */
+static inline void slice_tcp_send_ack(struct sock *sk)
+{
+#ifdef SLICE_SEND_ACK_TAKES_FLAGS
+	__tcp_send_ack(sk, tcp_sk(sk)->rcv_nxt, 0);
+#else
+	__tcp_send_ack(sk, tcp_sk(sk)->rcv_nxt);
+#endif
+}
+
 #endif /* SLICE_TCP_COMPAT_H */

@@ -15,10 +15,10 @@
  * Above: tcp.c.  Below: mute.c, image.c.
  * Source: net/ipv4/tcp.c: tcp_disconnect(), tcp_recvmsg_locked().
  */
-#include <linux/if_arp.h>
-#include <net/arp.h>
 #include <net/inet_connection_sock.h>
+#include <net/ipv6.h>
 #include <net/mptcp.h>
+#include <net/neighbour.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -33,8 +33,10 @@ enum slice_why slice_tcp_refusal(const struct sock *sk)
 	int state = READ_ONCE(sk->sk_state);
 
 	/* SYN_RECV lasts for the rest of the handshake's softirq. */
-	if (!((1 << state) &
-	      (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT | TCPF_SYN_RECV)))
+	if (!((1 << state) & (SLICE_TCP_STATES | TCPF_SYN_RECV)))
+		return SLICE_WHY_STATE;
+	/* An orphan without output only waits for the client's FIN. */
+	if (sock_flag(sk, SOCK_DEAD) && !slice_tcp_has_fin_out(state))
 		return SLICE_WHY_STATE;
 	if (rcu_access_pointer(tp->fastopen_rsk))
 		return SLICE_WHY_STATE;
@@ -47,6 +49,13 @@ enum slice_why slice_tcp_refusal(const struct sock *sk)
 	    rcu_access_pointer(sk->sk_filter) ||
 	    rcu_access_pointer(inet_sk(sk)->inet_opt))
 		return SLICE_WHY_OPTION;
+#if IS_ENABLED(CONFIG_IPV6)
+	/* Extension headers, and labels of flows that the application leases. */
+	if (sk->sk_family == AF_INET6 &&
+	    (rcu_access_pointer(inet6_sk(sk)->opt) ||
+	     READ_ONCE(inet6_sk(sk)->flow_label)))
+		return SLICE_WHY_OPTION;
+#endif
 	return SLICE_WHY_NONE;
 }
 
@@ -174,7 +183,9 @@ static void slice_tcp_export_sequences(const struct sock *sk,
 	tcp->rcv_wup = cpu_to_le32(tp->rcv_wup);
 	tcp->snd_sml = cpu_to_le32(tp->snd_sml);
 	tcp->pushed_seq = cpu_to_le32(tp->pushed_seq);
-	tcp->sent_bytes = cpu_to_le32(tp->snd_nxt - tp->snd_una);
+	/* A FIN that was sent is no byte. */
+	tcp->sent_bytes = cpu_to_le32(min(tp->snd_nxt - tp->snd_una,
+					  le32_to_cpu(tcp->send_bytes)));
 }
 
 static void slice_tcp_export_timing(const struct sock *sk,
@@ -194,10 +205,6 @@ static void slice_tcp_export_timing(const struct sock *sk,
 	tcp->mdev_us = cpu_to_le32(tp->mdev_us);
 	tcp->rttvar_us = cpu_to_le32(tp->rttvar_us);
 	tcp->rto_us = cpu_to_le32(jiffies_to_usecs(icsk->icsk_rto));
-	tcp->keepalive_time_s = cpu_to_le32(tp->keepalive_time / HZ);
-	tcp->keepalive_intvl_s = cpu_to_le32(tp->keepalive_intvl / HZ);
-	tcp->keepalive_probes = cpu_to_le32(tp->keepalive_probes);
-	tcp->user_timeout_ms = cpu_to_le32(icsk->icsk_user_timeout);
 	memcpy(tcp->congestion, icsk->icsk_ca_ops->name,
 	       min(sizeof(tcp->congestion) - 1,
 		   strlen(icsk->icsk_ca_ops->name)));
@@ -223,66 +230,16 @@ static void slice_tcp_export_sizes(const struct sock *sk,
 	tcp->rcv_wscale = tp->rx_opt.rcv_wscale;
 }
 
-static void slice_tcp_export_options(const struct sock *sk,
-				     struct slice_image_tcp *tcp)
-{
-	const struct inet_sock *inet = inet_sk(sk);
-	const struct tcp_sock *tp = tcp_sk(sk);
-	u32 options = 0;
-
-	if (tp->rx_opt.tstamp_ok)
-		options |= SLICE_TCP_OPT_TSTAMP;
-	if (tcp_is_sack(tp))
-		options |= SLICE_TCP_OPT_SACK;
-	if (tp->rx_opt.wscale_ok)
-		options |= SLICE_TCP_OPT_WSCALE;
-	if (tp->ecn_flags & TCP_ECN_OK)
-		options |= SLICE_TCP_OPT_ECN;
-	if (tp->nonagle & TCP_NAGLE_OFF)
-		options |= SLICE_TCP_OPT_NODELAY;
-	if (tp->nonagle & TCP_NAGLE_CORK)
-		options |= SLICE_TCP_OPT_CORK;
-	if (sock_flag(sk, SOCK_KEEPOPEN))
-		options |= SLICE_TCP_OPT_KEEPALIVE;
-	if (sock_flag(sk, SOCK_LINGER))
-		options |= SLICE_TCP_OPT_LINGER;
-	if (sk->sk_userlocks & SOCK_RCVBUF_LOCK)
-		options |= SLICE_TCP_OPT_RCVBUF_LOCKED;
-	if (sk->sk_userlocks & SOCK_SNDBUF_LOCK)
-		options |= SLICE_TCP_OPT_SNDBUF_LOCKED;
-	if (sk->sk_reuse == SK_CAN_REUSE)
-		options |= SLICE_TCP_OPT_REUSEADDR;
-	if (sk->sk_reuseport)
-		options |= SLICE_TCP_OPT_REUSEPORT;
-	if (sk->sk_family == AF_INET6)
-		options |= SLICE_TCP_OPT_MAPPED;
-	/* Also where something is missing: the ACK says what. */
-	if (inet_csk_ack_scheduled(sk) || tp->rcv_nxt != tp->rcv_wup ||
-	    !RB_EMPTY_ROOT(&tp->out_of_order_queue))
-		options |= SLICE_TCP_OPT_ACK_PENDING;
-	tcp->options = cpu_to_le32(options);
-	tcp->linger_s = cpu_to_le32(sk->sk_lingertime / HZ);
-	tcp->mark = cpu_to_le32(sk->sk_mark);
-	tcp->priority = cpu_to_le32(sk->sk_priority);
-	tcp->tos = inet->tos;
-	tcp->ttl = inet->uc_ttl > 0 ? inet->uc_ttl : 0;
-}
-
-/* Saves the target an ARP exchange whose answer the switch, which knows all
- * VMs by the same address, may send elsewhere. */
+/* Saves the target an ARP exchange (or that of IPv6) whose answer the switch,
+ * which knows all VMs by the same address, may send elsewhere. */
 static void slice_tcp_export_next_hop(struct sock *sk,
 				      struct slice_image_tcp *tcp)
 {
-	struct dst_entry *dst = __sk_dst_get(sk);
-	struct neighbour *neigh;
+	struct neighbour *neigh = slice_tcp_next_hop(sk);
 
-	if (!dst)
-		return;
-	neigh = dst_neigh_lookup(dst, &inet_sk(sk)->inet_daddr);
 	if (!neigh)
 		return;
-	if (READ_ONCE(neigh->nud_state) & NUD_VALID &&
-	    neigh->dev->type == ARPHRD_ETHER)
+	if (READ_ONCE(neigh->nud_state) & NUD_VALID)
 		neigh_ha_snapshot(tcp->next_hop_mac, neigh, neigh->dev);
 	neigh_release(neigh);
 }
@@ -311,10 +268,14 @@ static int slice_tcp_add_queue(struct sock *sk, struct slice_image *image,
 static int slice_tcp_add_ahead(struct sock *sk, struct slice_image *image,
 			       u32 index)
 {
-	size_t bytes = slice_tcp_ahead_bytes(sk);
+	size_t bytes;
 	void *to;
 	int ret;
 
+	/* Nobody will read it: a FIN was before it, or the reader has gone. */
+	if (slice_tcp_has_fin_in(sk->sk_state) || sock_flag(sk, SOCK_DEAD))
+		return 0;
+	bytes = slice_tcp_ahead_bytes(sk);
 	if (!bytes)
 		return 0;
 	ret = slice_image_reserve(image, SLICE_RECORD_TCP_AHEAD, 0, index,
@@ -341,10 +302,11 @@ static int slice_tcp_capture(struct sock *sk,
 	ret = slice_tcp_take_send(sk, NULL, &send_bytes);
 	if (ret)
 		return ret;
-	/* What the client's FIN takes in the sequence space is not a byte. */
+	/* What a FIN takes in the sequence space is not a byte. */
 	missing = tp->rcv_nxt - tp->copied_seq - (u32)recv_bytes;
-	if (send_bytes != tp->write_seq - tp->snd_una ||
-	    missing > (sk->sk_state == TCP_CLOSE_WAIT))
+	if (send_bytes + slice_tcp_has_fin_out(sk->sk_state) !=
+	    tp->write_seq - tp->snd_una ||
+	    missing > slice_tcp_has_fin_in(sk->sk_state))
 		return -EIO;
 	tcp.recv_bytes = cpu_to_le32(recv_bytes);
 	tcp.send_bytes = cpu_to_le32(send_bytes);
@@ -379,8 +341,8 @@ static int slice_tcp_capture(struct sock *sk,
  * EPOLLERR and EPOLLHUP) and the tuple is mute and caught.
  *
  * Return: 0, or with nothing changed: -ENOTCONN (the socket has ended),
- * -EOPNOTSUPP (see slice_tcp_refusal()), -ENOMEM, -E2BIG, -ENOSPC (too many
- * mutes), -EIO (a queue with a gap), -EFAULT (a queue that cannot be read).
+ * -EOPNOTSUPP (see slice_tcp_why_of()), -ENOMEM, -E2BIG, -ENOSPC (too many
+ * mutes), -EADDRINUSE (an image of the same tuple is being plugged), -EIO (a queue with a gap), -EFAULT (a queue that cannot be read).
  */
 int slice_tcp_unplug(struct slice_capsule *capsule, struct slice_image *image,
 		     u32 index)
@@ -393,7 +355,7 @@ int slice_tcp_unplug(struct slice_capsule *capsule, struct slice_image *image,
 	sk = slice_tcp_hold_sock(conn);
 	if (!sk)
 		return -ENOTCONN;
-	ret = slice_mute_add(conn->net, flow);
+	ret = slice_mute_add(conn->net, flow, conn);
 	if (ret)
 		goto err_put_sock;
 	slice_mute_fence();
@@ -402,14 +364,15 @@ int slice_tcp_unplug(struct slice_capsule *capsule, struct slice_image *image,
 	if (READ_ONCE(conn->sk) != sk)
 		ret = -ENOTCONN;
 	else if (sk->sk_state == TCP_SYN_RECV ||
-		 slice_tcp_refusal(sk) != SLICE_WHY_NONE)
+		 slice_tcp_why_of(conn, sk) != SLICE_WHY_NONE)
 		ret = -EOPNOTSUPP;
 	else
 		ret = slice_tcp_capture(sk, flow, image, index);
 	if (ret)
 		goto err_unmute;
-	slice_tcp_silence(sk);
+	/* Before the end, which for an orphan is also that of its ULP. */
 	slice_tcp_detach(sk);
+	slice_tcp_silence(sk);
 	release_sock(sk);
 	/* Plugged here before, and never taken. */
 	slice_tcp_abandon(capsule);
@@ -419,7 +382,7 @@ int slice_tcp_unplug(struct slice_capsule *capsule, struct slice_image *image,
 
 err_unmute:
 	release_sock(sk);
-	slice_mute_remove(conn->net, flow);
+	slice_mute_remove(conn->net, flow, conn);
 err_put_sock:
 	sock_put(sk);
 	return ret;

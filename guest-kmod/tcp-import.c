@@ -20,16 +20,15 @@
 #include <linux/ctype.h>
 #include <linux/etherdevice.h>
 #include <linux/file.h>
-#include <linux/if_arp.h>
-#include <linux/inetdevice.h>
 #include <linux/net.h>
 #include <linux/nsproxy.h>
 #include <linux/uio.h>
-#include <net/arp.h>
+#include <net/dst.h>
+#include <net/inet6_connection_sock.h>
 #include <net/inet_common.h>
 #include <net/inet_connection_sock.h>
 #include <net/ipv6.h>
-#include <net/route.h>
+#include <net/neighbour.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -43,33 +42,10 @@
 /* An image is not older; TSval must not go back, but never far ahead either. */
 #define SLICE_TCP_AGE_MAX_MS	600000u
 #define SLICE_TCP_RTT_MAX_US	(120u * USEC_PER_SEC)
+/* The smallest that IPv4 routes learn (net.ipv4.route.min_pmtu). */
+#define SLICE_TCP_PMTU_MIN	552u
 
 /* ---- making the socket ---- */
-
-union slice_tcp_address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
-static int slice_tcp_address(union slice_tcp_address *address, bool is_mapped,
-			     const u8 *ip, __be16 port)
-{
-	__be32 v4;
-
-	memset(address, 0, sizeof(*address));
-	memcpy(&v4, ip, sizeof(v4));
-	if (is_mapped) {
-		address->v6.sin6_family = AF_INET6;
-		address->v6.sin6_port = port;
-		ipv6_addr_set_v4mapped(v4, &address->v6.sin6_addr);
-		return sizeof(address->v6);
-	}
-	address->v4.sin_family = AF_INET;
-	address->v4.sin_port = port;
-	address->v4.sin_addr.s_addr = v4;
-	return sizeof(address->v4);
-}
 
 /* By name where this kernel has it and the name can be one; else the default
  * stays. */
@@ -88,18 +64,24 @@ static void slice_tcp_set_congestion(struct sock *sk, const u8 *name)
 					KERNEL_SOCKPTR(copy), n);
 }
 
+static int slice_tcp_family(const struct slice_image_tcp *tcp)
+{
+	return tcp->flow.family == 6 ||
+	       le32_to_cpu(tcp->options) & SLICE_TCP_OPT_MAPPED ?
+	       AF_INET6 : AF_INET;
+}
+
 /* A bound socket in repair mode, with a file; fput() ends it silently. */
 static struct file *slice_tcp_make(struct net *net,
-				   const struct slice_image_tcp *tcp,
-				   bool is_mapped)
+				   const struct slice_image_tcp *tcp)
 {
-	union slice_tcp_address local;
+	struct sockaddr_storage local;
 	struct socket *sock;
 	struct file *file;
 	struct tcp_sock *tp;
 	int ret, length;
 
-	ret = __sock_create(net, is_mapped ? AF_INET6 : AF_INET, SOCK_STREAM,
+	ret = __sock_create(net, slice_tcp_family(tcp), SOCK_STREAM,
 			    IPPROTO_TCP, &sock, 0);
 	if (ret)
 		return ERR_PTR(ret);
@@ -119,9 +101,9 @@ static struct file *slice_tcp_make(struct net *net,
 	WRITE_ONCE(tp->rcv_nxt, le32_to_cpu(tcp->copied_seq));
 	release_sock(sock->sk);
 
-	length = slice_tcp_address(&local, is_mapped, tcp->flow.local,
-				   tcp->flow.local_port);
-	ret = kernel_bind(sock, &local.any, length);
+	length = slice_tcp_flow_address(&tcp->flow, slice_tcp_family(tcp), true,
+					&local);
+	ret = kernel_bind(sock, (struct sockaddr *)&local, length);
 	if (ret) {
 		fput(file);
 		return ERR_PTR(ret);
@@ -131,15 +113,15 @@ static struct file *slice_tcp_make(struct net *net,
 
 /* Under the socket's lock: ESTABLISHED without a SYN, as repair mode does. */
 static int slice_tcp_establish(struct socket *sock,
-			       const struct slice_image_tcp *tcp,
-			       bool is_mapped)
+			       const struct slice_image_tcp *tcp)
 {
-	union slice_tcp_address remote;
+	struct sockaddr_storage remote;
 	int ret, length;
 
-	length = slice_tcp_address(&remote, is_mapped, tcp->flow.remote,
-				   tcp->flow.remote_port);
-	ret = __inet_stream_connect(sock, &remote.any, length, O_NONBLOCK, 0);
+	length = slice_tcp_flow_address(&tcp->flow, slice_tcp_family(tcp),
+					false, &remote);
+	ret = __inet_stream_connect(sock, (struct sockaddr *)&remote, length,
+				    O_NONBLOCK, 0);
 	/* What connect() says of a tuple that another socket has. */
 	if (ret == -EADDRNOTAVAIL)
 		return -EADDRINUSE;
@@ -151,39 +133,6 @@ static int slice_tcp_establish(struct socket *sock,
 }
 
 /* ---- fields, under the socket's lock ---- */
-
-static void slice_tcp_import_options(struct sock *sk,
-				     const struct slice_image_tcp *tcp)
-{
-	u32 options = le32_to_cpu(tcp->options);
-	struct inet_sock *inet = inet_sk(sk);
-	struct tcp_sock *tp = tcp_sk(sk);
-
-	tp->rx_opt.wscale_ok = !!(options & SLICE_TCP_OPT_WSCALE);
-	tp->rx_opt.snd_wscale = tcp->snd_wscale;
-	tp->rx_opt.rcv_wscale = tcp->rcv_wscale;
-	tp->rx_opt.sack_ok = options & SLICE_TCP_OPT_SACK ? TCP_SACK_SEEN : 0;
-	tp->rx_opt.tstamp_ok = !!(options & SLICE_TCP_OPT_TSTAMP);
-	tp->ecn_flags = options & SLICE_TCP_OPT_ECN ? TCP_ECN_OK : 0;
-	/* connect() took it from the sysctl, not from what was negotiated. */
-	tp->tcp_header_len = sizeof(struct tcphdr) +
-			     (tp->rx_opt.tstamp_ok ? TCPOLEN_TSTAMP_ALIGNED : 0);
-	sock_valbool_flag(sk, SOCK_LINGER, options & SLICE_TCP_OPT_LINGER);
-	sk->sk_lingertime = min_t(u32, le32_to_cpu(tcp->linger_s),
-				  INT_MAX / HZ) * HZ;
-	sk->sk_mark = le32_to_cpu(tcp->mark);
-	sk->sk_priority = le32_to_cpu(tcp->priority);
-	inet->tos = tcp->tos;
-	inet->uc_ttl = tcp->ttl ? tcp->ttl : -1;
-	inet_csk(sk)->icsk_user_timeout =
-		min_t(u32, le32_to_cpu(tcp->user_timeout_ms), INT_MAX);
-	tp->keepalive_time = min_t(u32, le32_to_cpu(tcp->keepalive_time_s),
-				   MAX_TCP_KEEPIDLE) * HZ;
-	tp->keepalive_intvl = min_t(u32, le32_to_cpu(tcp->keepalive_intvl_s),
-				    MAX_TCP_KEEPINTVL) * HZ;
-	tp->keepalive_probes = min_t(u32, le32_to_cpu(tcp->keepalive_probes),
-				     MAX_TCP_KEEPCNT);
-}
 
 static void slice_tcp_import_clocks(struct sock *sk,
 				    const struct slice_image_tcp *tcp)
@@ -224,6 +173,24 @@ static void slice_tcp_import_timing(struct sock *sk,
 				 (u32)TCP_INFINITE_SSTHRESH);
 }
 
+/* What the source had learnt by ICMP, so that nothing is sent in vain; as there
+ * it holds for all connections to that client, and for some minutes. */
+static void slice_tcp_import_pmtu(struct sock *sk, u32 pmtu)
+{
+	bool is_v6 = sk->sk_family == AF_INET6 && !slice_tcp_is_mapped(sk);
+
+	if (pmtu < (is_v6 ? IPV6_MIN_MTU : SLICE_TCP_PMTU_MIN) ||
+	    pmtu >= dst_mtu(__sk_dst_get(sk)))
+		return;
+#if IS_ENABLED(CONFIG_IPV6)
+	if (is_v6) {
+		inet6_csk_update_pmtu(sk, pmtu);
+		return;
+	}
+#endif
+	inet_csk_update_pmtu(sk, pmtu);
+}
+
 static void slice_tcp_import_sizes(struct sock *sk,
 				   const struct slice_image_tcp *tcp)
 {
@@ -235,9 +202,13 @@ static void slice_tcp_import_sizes(struct sock *sk,
 	tp->rx_opt.user_mss = le32_to_cpu(tcp->user_mss);
 	tp->rx_opt.mss_clamp = le32_to_cpu(tcp->mss_clamp);
 	tp->advmss = advmss;
+	tp->rx_opt.snd_wscale = tcp->snd_wscale;
+	tp->rx_opt.rcv_wscale = tcp->rcv_wscale;
 	tp->max_window = le32_to_cpu(tcp->max_window);
+	slice_tcp_import_pmtu(sk, le32_to_cpu(tcp->pmtu));
 	tcp_mtup_init(sk);
-	icsk->icsk_sync_mss(sk, dst_mtu(__sk_dst_get(sk)));
+	if (__sk_dst_get(sk))
+		icsk->icsk_sync_mss(sk, dst_mtu(__sk_dst_get(sk)));
 
 	tp->window_clamp = clamp(le32_to_cpu(tcp->window_clamp), advmss,
 				 65535u << TCP_MAX_WSCALE);
@@ -285,12 +256,27 @@ static void slice_tcp_import_windows(struct sock *sk,
 	tp->pushed_seq = tp->write_seq;
 	tp->rtt_seq = tp->snd_nxt;
 	tp->pred_flags = 0;
-	if (le32_to_cpu(tcp->state) == TCP_CLOSE_WAIT) {
-		WRITE_ONCE(tp->rcv_nxt, le32_to_cpu(tcp->rcv_nxt));
-		WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | RCV_SHUTDOWN);
+}
+
+/* The client's FIN, and what ours has made of the state. */
+static void slice_tcp_import_state(struct sock *sk,
+				   const struct slice_image_tcp *tcp)
+{
+	u32 state = le32_to_cpu(tcp->state);
+	u8 shut = 0;
+
+	if (slice_tcp_has_fin_in(state)) {
+		WRITE_ONCE(tcp_sk(sk)->rcv_nxt, le32_to_cpu(tcp->rcv_nxt));
 		sock_set_flag(sk, SOCK_DONE);
-		tcp_set_state(sk, TCP_CLOSE_WAIT);
+		shut |= RCV_SHUTDOWN;
 	}
+	if (le32_to_cpu(tcp->options) & SLICE_TCP_OPT_SHUT_RECV)
+		shut |= RCV_SHUTDOWN;
+	if (slice_tcp_is_shut(state))
+		shut |= SEND_SHUTDOWN;
+	WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | shut);
+	if (sk->sk_state != state)
+		tcp_set_state(sk, state);
 }
 
 /* ---- queues, under the socket's lock ---- */
@@ -315,36 +301,77 @@ static int slice_tcp_put(struct sock *sk, const u8 *data, size_t bytes)
 	return 0;
 }
 
+static int slice_tcp_import_input(struct sock *sk,
+				  const struct slice_tcp_record *record)
+{
+	int ret;
+
+	tcp_sk(sk)->repair_queue = TCP_RECV_QUEUE;
+	ret = slice_tcp_put(sk, record->recv,
+			    le32_to_cpu(record->tcp->recv_bytes));
+	if (ret)
+		return ret;
+	return slice_tcp_ahead_put(sk, record->ahead, record->ahead_bytes);
+}
+
+/*
+ * Our FIN, as shutdown() makes it: behind the bytes, with the last of them or
+ * by itself.  Sent in repair mode, unsent else.  It must not give an RTT.
+ */
+static void slice_tcp_put_fin(struct sock *sk)
+{
+	struct sk_buff *skb;
+
+	sk->sk_prot->shutdown(sk, SEND_SHUTDOWN);
+	skb = skb_rb_last(&sk->tcp_rtx_queue);
+	if (tcp_sk(sk)->repair && skb)
+		TCP_SKB_CB(skb)->sacked |= TCPCB_REPAIRED;
+}
+
+/* First what was sent, in repair mode; then, as the window is still 0, what
+ * was not. */
+static int slice_tcp_import_output(struct sock *sk,
+				   const struct slice_tcp_record *record)
+{
+	bool has_fin = slice_tcp_has_fin_out(le32_to_cpu(record->tcp->state));
+	u32 snd_nxt = le32_to_cpu(record->tcp->snd_nxt);
+	u32 write_seq = le32_to_cpu(record->tcp->write_seq);
+	u32 sent_bytes = le32_to_cpu(record->tcp->sent_bytes);
+	u32 send_bytes = le32_to_cpu(record->tcp->send_bytes);
+	struct tcp_sock *tp = tcp_sk(sk);
+	int ret;
+
+	tp->repair_queue = TCP_SEND_QUEUE;
+	ret = slice_tcp_put(sk, record->send, sent_bytes);
+	if (ret)
+		return ret;
+	if (has_fin && snd_nxt == write_seq)
+		slice_tcp_put_fin(sk);
+	if (tp->snd_nxt != snd_nxt)
+		return -ENOMEM;
+	tp->repair_queue = TCP_NO_QUEUE;
+	tp->repair = 0;
+	ret = slice_tcp_put(sk, record->send + sent_bytes,
+			    send_bytes - sent_bytes);
+	if (ret)
+		return ret;
+	if (has_fin && snd_nxt != write_seq)
+		slice_tcp_put_fin(sk);
+	return tp->write_seq == write_seq ? 0 : -ENOMEM;
+}
+
 static int slice_tcp_import_queues(struct sock *sk,
 				   const struct slice_tcp_record *record)
 {
-	u32 sent_bytes = le32_to_cpu(record->tcp->sent_bytes);
-	u32 recv_bytes = le32_to_cpu(record->tcp->recv_bytes);
-	u32 send_bytes = le32_to_cpu(record->tcp->send_bytes);
-	struct tcp_sock *tp = tcp_sk(sk);
 	int ret;
 
 	/* The queues are within the limits, how they lie in memory may not be. */
 	WRITE_ONCE(sk->sk_rcvbuf, INT_MAX / 2);
 	WRITE_ONCE(sk->sk_sndbuf, INT_MAX / 2);
-	tp->repair_queue = TCP_RECV_QUEUE;
-	ret = slice_tcp_put(sk, record->recv, recv_bytes);
+	ret = slice_tcp_import_input(sk, record);
 	if (ret)
 		return ret;
-	ret = slice_tcp_ahead_put(sk, record->ahead, record->ahead_bytes);
-	if (ret)
-		return ret;
-	tp->repair_queue = TCP_SEND_QUEUE;
-	ret = slice_tcp_put(sk, record->send, sent_bytes);
-	if (ret)
-		return ret;
-	if (tp->snd_nxt - tp->snd_una != sent_bytes)
-		return -ENOMEM;
-	/* Not sent: the window is still 0. */
-	tp->repair_queue = TCP_NO_QUEUE;
-	tp->repair = 0;
-	return slice_tcp_put(sk, record->send + sent_bytes,
-			     send_bytes - sent_bytes);
+	return slice_tcp_import_output(sk, record);
 }
 
 static void slice_tcp_seed_next_hop(struct sock *sk, const u8 *mac)
@@ -353,12 +380,11 @@ static void slice_tcp_seed_next_hop(struct sock *sk, const u8 *mac)
 
 	if (!is_valid_ether_addr(mac))
 		return;
-	neigh = dst_neigh_lookup(__sk_dst_get(sk), &inet_sk(sk)->inet_daddr);
+	neigh = slice_tcp_next_hop(sk);
 	if (!neigh)
 		return;
 	/* Only where nothing is known; stale, so it is soon verified. */
-	if (neigh->dev->type == ARPHRD_ETHER &&
-	    !(READ_ONCE(neigh->nud_state) & NUD_VALID))
+	if (!(READ_ONCE(neigh->nud_state) & NUD_VALID))
 		neigh_update(neigh, mac, NUD_STALE, NEIGH_UPDATE_F_OVERRIDE, 0);
 	neigh_release(neigh);
 }
@@ -380,6 +406,7 @@ static int slice_tcp_restore(struct slice_tcp *conn, struct sock *sk,
 	if (ret)
 		return ret;
 	slice_tcp_import_windows(sk, tcp);
+	slice_tcp_import_state(sk, tcp);
 	slice_tcp_import_buffers(sk, tcp);
 	inet_csk_clear_xmit_timer(sk, ICSK_TIME_RETRANS);
 	sk->sk_reuse = options & SLICE_TCP_OPT_REUSEADDR ? SK_CAN_REUSE :
@@ -414,9 +441,11 @@ static struct slice_tcp *slice_tcp_ready(struct slice_capsule *capsule)
 
 	if (conn)
 		return conn;
+	if (!slice_tcp_may_use(current->nsproxy->net_ns))
+		return ERR_PTR(-EADDRNOTAVAIL);
 	conn = slice_tcp_new(current->nsproxy->net_ns, GFP_KERNEL_ACCOUNT);
 	if (!conn)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	conn->capsule = capsule;
 	slice_capsule_set_priv(capsule, conn);
 	return conn;
@@ -426,18 +455,16 @@ static struct slice_tcp *slice_tcp_ready(struct slice_capsule *capsule)
 static int slice_tcp_import(struct slice_tcp *conn,
 			    const struct slice_tcp_record *record)
 {
-	bool is_mapped = le32_to_cpu(record->tcp->options) &
-			 SLICE_TCP_OPT_MAPPED;
 	struct socket *sock;
 	struct file *file;
 	int ret;
 
-	file = slice_tcp_make(conn->net, record->tcp, is_mapped);
+	file = slice_tcp_make(conn->net, record->tcp);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	sock = sock_from_file(file);
 	lock_sock(sock->sk);
-	ret = slice_tcp_establish(sock, record->tcp, is_mapped);
+	ret = slice_tcp_establish(sock, record->tcp);
 	if (!ret)
 		ret = slice_tcp_restore(conn, sock->sk, record);
 	if (ret)
@@ -453,6 +480,21 @@ static int slice_tcp_import(struct slice_tcp *conn,
 	return 0;
 }
 
+/* Who will have it: an application above, a listener, or the kernel. */
+static int slice_tcp_find_heir(struct slice_tcp *conn,
+			       const struct slice_tcp_record *record)
+{
+	if (conn->is_orphan)
+		return conn->is_top ? 0 : -EPROTO;
+	if (!conn->is_top)
+		return 0;
+	/* accept() is for connections that can be answered. */
+	if (slice_tcp_is_shut(le32_to_cpu(record->tcp->state)))
+		return -EOPNOTSUPP;
+	return slice_tcp_has_listener(conn->net, &record->tcp->flow) ?
+	       0 : -ECONNREFUSED;
+}
+
 /**
  * slice_tcp_plug() - make the socket of an image, frozen and mute
  * @capsule: fresh, or one whose unplug is undone
@@ -463,17 +505,16 @@ static int slice_tcp_import(struct slice_tcp *conn,
  * namespace of current.
  * Return: 0; -EPROTO (the records contradict themselves), -ENOSPC (more queued
  * than sysctls allow here, or too many mutes), -EADDRNOTAVAIL (no address of
- * this host), -EADDRINUSE (another socket has the tuple), -ECONNREFUSED (no
- * marked listener to give it to, and no layer above), -ENOMEM, or what
+ * this host, or a namespace without any), -EADDRINUSE (another socket has the tuple, or is being unplugged
+ * or plugged with it), -ECONNREFUSED (no marked listener to give it to, and no
+ * layer above), -EOPNOTSUPP (half closed, and no layer above), -ENOMEM, or what
  * socket(), bind() and connect() answer.
  */
 int slice_tcp_plug(struct slice_capsule *capsule,
 		   const struct slice_image_reader *reader, u32 index)
 {
 	struct slice_tcp_record record;
-	struct sk_buff_head caught;
 	struct slice_tcp *conn;
-	__be32 local;
 	int ret;
 
 	/* A commit's snapshot is restored differently: all of its output counts
@@ -481,22 +522,23 @@ int slice_tcp_plug(struct slice_capsule *capsule,
 	if (le32_to_cpu(reader->header->flags) & SLICE_IMAGE_COMMIT)
 		return -EPROTO;
 	conn = slice_tcp_ready(capsule);
-	if (!conn)
-		return -ENOMEM;
+	if (IS_ERR(conn))
+		return PTR_ERR(conn);
 	ret = slice_tcp_check(conn->net, reader, index, &record);
 	if (ret)
 		return ret;
-	memcpy(&local, record.tcp->flow.local, sizeof(local));
-	if (inet_addr_type(conn->net, local) != RTN_LOCAL)
+	if (!slice_tcp_flow_is_local(conn->net, &record.tcp->flow))
 		return -EADDRNOTAVAIL;
 	conn->is_top = !slice_tcp_is_needed(reader, index);
-	if (conn->is_top &&
-	    !slice_tcp_has_listener(conn->net, &record.tcp->flow))
-		return -ECONNREFUSED;
+	conn->is_orphan = le32_to_cpu(record.tcp->options) &
+			  SLICE_TCP_OPT_ORPHAN;
+	ret = slice_tcp_find_heir(conn, &record);
+	if (ret)
+		return ret;
 	conn->flow.flow = record.tcp->flow;
 	conn->flow.is_known = true;
 
-	ret = slice_mute_add(conn->net, &conn->flow.flow);
+	ret = slice_mute_add(conn->net, &conn->flow.flow, conn);
 	if (ret)
 		return ret;
 	ret = slice_tcp_import(conn, &record);
@@ -504,23 +546,48 @@ int slice_tcp_plug(struct slice_capsule *capsule,
 		return 0;
 	if (ret == -EADDRINUSE) {
 		/* The connection that has the tuple is none of ours to mute. */
-		slice_mute_remove(conn->net, &conn->flow.flow);
+		slice_mute_undo(conn->net, &conn->flow.flow, conn);
 		return ret;
 	}
-	__skb_queue_head_init(&caught);
-	slice_tcp_settle(capsule, &caught);
-	__skb_queue_purge(&caught);
+	slice_tcp_bury(conn);
 	return ret;
 }
 
-/* Arms what plug left off; under the socket's lock. */
-static void slice_tcp_arm(struct slice_tcp *conn, struct sock *sk)
+/*
+ * Arms what plug left off; under the socket's lock.  Where TCP would have had a
+ * loss probe under way it is the shorter one, as tcp_schedule_loss_probe() has
+ * it: a last packet that was lost on its way out of the source is missed after
+ * two round trips, not after a retransmission time-out.
+ */
+static void slice_tcp_arm(struct sock *sk)
 {
-	if (tcp_sk(sk)->packets_out && !inet_csk(sk)->icsk_pending)
-		inet_csk_reset_xmit_timer(sk, ICSK_TIME_RETRANS,
-					  inet_csk(sk)->icsk_rto, TCP_RTO_MAX);
+	struct inet_connection_sock *icsk = inet_csk(sk);
+	struct tcp_sock *tp = tcp_sk(sk);
+	unsigned long timeout = icsk->icsk_rto;
+	int what = ICSK_TIME_RETRANS;
+
+	if (!tp->packets_out || icsk->icsk_pending)
+		return;
+	if (READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_early_retrans) >= 3 &&
+	    tcp_is_sack(tp) && tp->srtt_us) {
+		unsigned long probe = usecs_to_jiffies(tp->srtt_us >> 2);
+
+		/* One packet's acknowledgement may be a delayed one. */
+		probe += tp->packets_out == 1 ? TCP_RTO_MIN : TCP_TIMEOUT_MIN;
+		if (probe < timeout) {
+			timeout = probe;
+			what = ICSK_TIME_LOSS_PROBE;
+		}
+	}
+	inet_csk_reset_xmit_timer(sk, what, timeout, TCP_RTO_MAX);
+}
+
+/* Under the socket's lock: it speaks. */
+static void slice_tcp_speak(struct slice_tcp *conn, struct sock *sk)
+{
 	if (conn->owes_ack)
-		inet_csk(sk)->icsk_ack.pending |= ICSK_ACK_SCHED;
+		slice_tcp_send_ack(sk);
+	slice_tcp_arm(sk);
 	conn->has_tail = tcp_send_head(sk);
 }
 
@@ -531,11 +598,11 @@ void slice_tcp_open(struct slice_capsule *capsule)
 	struct sock *sk;
 
 	sk = slice_tcp_hold_sock(conn);
-	slice_mute_remove(conn->net, &conn->flow.flow);
+	slice_mute_remove(conn->net, &conn->flow.flow, conn);
 	if (!sk)
 		return;
 	lock_sock(sk);
-	slice_tcp_arm(conn, sk);
+	slice_tcp_speak(conn, sk);
 	release_sock(sk);
 	if (conn->has_tail) {
 		/* The exported way to push; it also arms the window probe. */
@@ -544,14 +611,15 @@ void slice_tcp_open(struct slice_capsule *capsule)
 		tcp_sk(sk)->nonagle = conn->nonagle;
 		release_sock(sk);
 	}
-	if (conn->owes_ack)
-		tcp_sock_set_quickack(sk, 2);
 	if (conn->wants_keepalive)
 		sock_set_keepalive(sk);
 	sock_put(sk);
 	if (conn->is_top)
 		file = xchg(&conn->file, NULL);
-	if (file)
+	if (file && conn->is_orphan)
+		/* As its application did: nothing is unread, the FIN is there. */
+		fput(file);
+	else if (file)
 		slice_tcp_give_to_listener(conn, file);
 }
 
@@ -559,7 +627,6 @@ void slice_tcp_discard(struct slice_capsule *capsule)
 {
 	struct slice_tcp *conn = slice_capsule_priv(capsule);
 	struct slice_capsule *tied = NULL;
-	struct sk_buff_head caught;
 	struct sock *sk;
 
 	sk = slice_tcp_hold_sock(conn);
@@ -575,7 +642,5 @@ void slice_tcp_discard(struct slice_capsule *capsule)
 			slice_capsule_put(tied);
 	}
 	slice_tcp_abandon(capsule);
-	__skb_queue_head_init(&caught);
-	slice_tcp_settle(capsule, &caught);
-	__skb_queue_purge(&caught);
+	slice_tcp_bury(conn);
 }

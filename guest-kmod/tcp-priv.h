@@ -7,11 +7,15 @@
 
 #include <linux/spinlock.h>
 #include <net/net_namespace.h>
+#include <net/tcp_states.h>
 
 #include "tcp.h"
 
 struct file;
+struct neighbour;
+struct request_sock;
 struct sock;
+struct sockaddr_storage;
 
 /**
  * struct slice_flow - how the private part of openflow and tcp capsules begins
@@ -31,13 +35,15 @@ struct slice_flow {
  * @lock: for @sk; innermost, taken under slice_registry_lock by ops->why
  * @sk: its socket, while that is alive and not unplugged.  The socket holds a
  *	reference of the capsule meanwhile.
- * @file: of a plugged socket until an application has taken it
+ * @file: of a plugged socket until an application has taken it, or, of an
+ *	orphan, until it opens
  * @quiet_seq: copied_seq when it was last looked at while freezing
  * @nonagle: as it was at the source, to be restored after the tail was pushed
  * @has_tail: bytes wait in the write queue that were never sent
  * @owes_ack: the source owed the client an ACK
  * @wants_keepalive: SO_KEEPALIVE is set when it opens
  * @is_top: nobody needs it: it goes to a listener's accept queue
+ * @is_orphan: closed by its application; the kernel sends what is left
  */
 struct slice_tcp {
 	struct slice_flow flow;
@@ -52,9 +58,39 @@ struct slice_tcp {
 	bool owes_ack;
 	bool wants_keepalive;
 	bool is_top;
+	bool is_orphan;
 };
 
+/* States that can be exported. */
+#define SLICE_TCP_STATES						\
+	(TCPF_ESTABLISHED | TCPF_CLOSE_WAIT | TCPF_FIN_WAIT1 |		\
+	 TCPF_FIN_WAIT2 | TCPF_CLOSING | TCPF_LAST_ACK)
+
+/* The client has sent its FIN, which rcv_nxt counts. */
+static inline bool slice_tcp_has_fin_in(u32 state)
+{
+	return state == TCP_CLOSE_WAIT || state == TCP_CLOSING ||
+	       state == TCP_LAST_ACK;
+}
+
+/* Our FIN, which write_seq counts, is not acknowledged, maybe not sent. */
+static inline bool slice_tcp_has_fin_out(u32 state)
+{
+	return state == TCP_FIN_WAIT1 || state == TCP_CLOSING ||
+	       state == TCP_LAST_ACK;
+}
+
+/* The application has shut its output down. */
+static inline bool slice_tcp_is_shut(u32 state)
+{
+	return slice_tcp_has_fin_out(state) || state == TCP_FIN_WAIT2;
+}
+
 /* ---- tcp.c ---- */
+/* Only the first namespace's connections can be moved by a device. */
+bool slice_tcp_may_use(const struct net *net);
+/* An unplugged or plugged capsule's tuple is a tombstone for good. */
+void slice_tcp_bury(struct slice_tcp *conn);
 struct slice_tcp *slice_tcp_new(struct net *net, gfp_t gfp);
 void slice_tcp_free(struct slice_tcp *conn);
 /* Its socket with a reference, or NULL. */
@@ -66,6 +102,8 @@ void slice_tcp_attach(struct slice_tcp *conn, struct sock *sk);
  * lock. */
 struct slice_capsule *slice_tcp_detach(struct sock *sk);
 bool slice_tcp_is_marked(const struct sock *sk);
+/* slice_tcp_refusal(), or SLICE_WHY_STATE where nobody could take it over. */
+enum slice_why slice_tcp_why_of(struct slice_tcp *conn, const struct sock *sk);
 
 /* ---- tcp-export.c ---- */
 /* Why can this socket not be exported?  Any context; without the socket's lock
@@ -75,6 +113,40 @@ enum slice_why slice_tcp_refusal(const struct sock *sk);
 void slice_tcp_silence(struct sock *sk);
 int slice_tcp_unplug(struct slice_capsule *capsule, struct slice_image *image,
 		     u32 index);
+
+/* ---- tcp-option.c ---- */
+/* What the application and the handshake have set, under the socket's lock. */
+void slice_tcp_export_options(const struct sock *sk,
+			      struct slice_image_tcp *tcp);
+/* The same into a fresh socket; SO_KEEPALIVE, TCP_NODELAY, TCP_CORK and the
+ * reuse flags, which would act before the socket opens, are left to the
+ * caller. */
+void slice_tcp_import_options(struct sock *sk,
+			      const struct slice_image_tcp *tcp);
+
+/* ---- tcp-flow.c ---- */
+/* A socket of IPv6 that speaks IPv4. */
+bool slice_tcp_is_mapped(const struct sock *sk);
+/* The addresses of a connected socket: -EAFNOSUPPORT (those that mean nothing
+ * elsewhere). */
+int slice_tcp_flow_of_sock(const struct sock *sk,
+			   struct slice_image_flow *ret_flow);
+/* Those of a handshake. */
+int slice_tcp_flow_of_request(const struct request_sock *req,
+			      struct slice_image_flow *ret_flow);
+/* Is our side's address one of this namespace's? */
+bool slice_tcp_flow_is_local(struct net *net,
+			     const struct slice_image_flow *flow);
+/* For bind() and connect(): one side of @flow as a socket of @family, which is
+ * AF_INET6 for IPv4 addresses, too, where they are to be v4-mapped.  Returns the
+ * length. */
+int slice_tcp_flow_address(const struct slice_image_flow *flow, int family,
+			   bool is_local, struct sockaddr_storage *ret_address);
+/* The listener that a SYN of this flow would reach; under RCU. */
+struct sock *slice_tcp_flow_listener(struct net *net,
+				     const struct slice_image_flow *flow);
+/* The connected socket's next hop, with a reference, if it is on Ethernet. */
+struct neighbour *slice_tcp_next_hop(struct sock *sk);
 
 /* ---- tcp-check.c ---- */
 /**

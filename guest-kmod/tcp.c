@@ -25,16 +25,17 @@
  * Life.  The socket holds a reference of the capsule and of the module.  Its
  * end (ulp release, any context) removes the capsule from the registry, with
  * the openflow capsule that it needs.  After close() that is when the client
- * has acknowledged the FIN; until then the capsule says that it is in a state
- * which does not move.  unplug detaches both before it ends, so that the dead
- * descriptor that the application still has means nothing to the capsule, and
- * does not keep the module.
+ * has acknowledged the FIN; until then the socket is an orphan, the kernel's
+ * own, which can move as such.  unplug detaches both before it ends, so that the
+ * dead descriptor that the application still has means nothing to the capsule,
+ * and does not keep the module.
  *
  * Below: net/ipv4.  Above: plug.c, chardev.c, registry.c.
  * Source: paper section 3.1; net/ipv4/tcp_ulp.c, inet_connection_sock.c.
  */
 #include <linux/file.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/net.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
@@ -47,7 +48,13 @@
 
 #include "image.h"
 #include "mute.h"
+#include "registry.h"
 #include "tcp-priv.h"
+
+static bool slice_tcp_any_netns;
+module_param_named(any_netns, slice_tcp_any_netns, bool, 0644);
+MODULE_PARM_DESC(any_netns,
+		 "connections of every network namespace, for tests within one kernel");
 
 static atomic64_t slice_tcp_n_connections;
 static atomic64_t slice_tcp_n_unsupported;
@@ -227,37 +234,20 @@ err_free_rule:
 	return ERR_PTR(ret);
 }
 
-static void slice_tcp_fill_flow(struct slice_image_flow *flow, __be32 local,
-				__be16 local_port, __be32 remote,
-				__be16 remote_port)
-{
-	memset(flow, 0, sizeof(*flow));
-	flow->family = 4;
-	flow->protocol = IPPROTO_TCP;
-	flow->local_port = local_port;
-	flow->remote_port = remote_port;
-	memcpy(flow->local, &local, sizeof(local));
-	memcpy(flow->remote, &remote, sizeof(remote));
-}
-
 /* A child of a marked listener, in the handshake's softirq, @newsk locked. */
 static void slice_tcp_ulp_clone(const struct request_sock *req,
 				struct sock *newsk, const gfp_t priority)
 {
-	const struct inet_request_sock *ireq = inet_rsk(req);
 	struct slice_image_flow flow;
 	struct slice_tcp *conn;
 
 	/* The child is plain unless all of this succeeds. */
 	inet_csk(newsk)->icsk_ulp_ops = NULL;
 	inet_csk(newsk)->icsk_ulp_data = NULL;
-	/* ireq_family would be the listener's, which may serve both. */
-	if (req->rsk_ops->family != PF_INET) {
+	if (slice_tcp_flow_of_request(req, &flow)) {
 		atomic64_inc(&slice_tcp_n_unsupported);
 		return;
 	}
-	slice_tcp_fill_flow(&flow, ireq->ir_loc_addr, htons(ireq->ir_num),
-			    ireq->ir_rmt_addr, ireq->ir_rmt_port);
 	conn = slice_tcp_create(sock_net(newsk), &flow, priority);
 	if (IS_ERR(conn)) {
 		atomic64_inc(&slice_tcp_n_failed);
@@ -267,6 +257,11 @@ static void slice_tcp_ulp_clone(const struct request_sock *req,
 }
 
 /* ---- what user space asks for ---- */
+
+bool slice_tcp_may_use(const struct net *net)
+{
+	return net_eq(net, &init_net) || READ_ONCE(slice_tcp_any_netns);
+}
 
 /* The socket behind a descriptor, if it is one of plain TCP. */
 static struct socket *slice_tcp_socket(int fd)
@@ -278,6 +273,7 @@ static struct socket *slice_tcp_socket(int fd)
 	if (!sock)
 		return ERR_PTR(ret);
 	if (!sock->sk || sock->type != SOCK_STREAM ||
+	    !slice_tcp_may_use(sock_net(sock->sk)) ||
 	    (sock->sk->sk_prot != &tcp_prot
 #if IS_ENABLED(CONFIG_IPV6)
 	     && sock->sk->sk_prot != &tcpv6_prot
@@ -318,7 +314,6 @@ int slice_tcp_mark_listener(int fd)
 /* Under the socket's lock. */
 static struct slice_capsule *slice_tcp_capsule_of_sock(struct sock *sk)
 {
-	const struct inet_sock *inet = inet_sk(sk);
 	struct slice_tcp *conn = slice_tcp_of(sk);
 	struct slice_image_flow flow;
 
@@ -326,17 +321,10 @@ static struct slice_capsule *slice_tcp_capsule_of_sock(struct sock *sk)
 		return slice_capsule_get(conn->capsule);
 	if (inet_csk(sk)->icsk_ulp_ops)
 		return ERR_PTR(-EEXIST);
-	if (!((1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT)))
+	if (!((1 << sk->sk_state) & SLICE_TCP_STATES))
 		return ERR_PTR(-ENOTCONN);
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6 &&
-	    !ipv6_addr_v4mapped(&sk->sk_v6_daddr))
+	if (sk->sk_user_data || slice_tcp_flow_of_sock(sk, &flow))
 		return ERR_PTR(-EOPNOTSUPP);
-#endif
-	if (sk->sk_user_data)
-		return ERR_PTR(-EOPNOTSUPP);
-	slice_tcp_fill_flow(&flow, inet->inet_saddr, inet->inet_sport,
-			    inet->inet_daddr, inet->inet_dport);
 	conn = slice_tcp_create(sock_net(sk), &flow, GFP_KERNEL_ACCOUNT);
 	if (IS_ERR(conn))
 		return ERR_CAST(conn);
@@ -376,7 +364,8 @@ void slice_tcp_settle(struct slice_capsule *capsule,
 	struct slice_tcp *conn = slice_capsule_priv(capsule);
 
 	if (conn && conn->flow.is_known)
-		slice_mute_settle(conn->net, &conn->flow.flow, ret_caught);
+		slice_mute_settle(conn->net, &conn->flow.flow, conn,
+				  ret_caught);
 }
 
 void slice_tcp_abandon(struct slice_capsule *capsule)
@@ -402,6 +391,30 @@ void slice_tcp_stats(struct slice_tcp_stats *ret_stats)
 
 /* ---- the layer's operations ---- */
 
+/*
+ * A connection that is half closed by its application means something to that
+ * application only: without a layer above, nobody at the target could take it.
+ * An orphan is the kernel's; one that a layer still needs is being ended by it.
+ */
+static bool slice_tcp_has_heir(struct slice_capsule *capsule,
+			       const struct sock *sk)
+{
+	bool is_needed = !list_empty(&capsule->needed_by);
+
+	if (sock_flag(sk, SOCK_DEAD))
+		return !is_needed;
+	return is_needed || !slice_tcp_is_shut(READ_ONCE(sk->sk_state));
+}
+
+enum slice_why slice_tcp_why_of(struct slice_tcp *conn, const struct sock *sk)
+{
+	enum slice_why why = slice_tcp_refusal(sk);
+
+	if (why == SLICE_WHY_NONE && !slice_tcp_has_heir(conn->capsule, sk))
+		return SLICE_WHY_STATE;
+	return why;
+}
+
 static enum slice_why slice_tcp_why(struct slice_capsule *capsule)
 {
 	struct slice_tcp *conn = slice_capsule_priv(capsule);
@@ -411,7 +424,7 @@ static enum slice_why slice_tcp_why(struct slice_capsule *capsule)
 		return why;
 	spin_lock_bh(&conn->lock);
 	if (conn->sk)
-		why = slice_tcp_refusal(conn->sk);
+		why = slice_tcp_why_of(conn, conn->sk);
 	spin_unlock_bh(&conn->lock);
 	return why;
 }
@@ -469,14 +482,17 @@ static int slice_tcp_plug_counted(struct slice_capsule *capsule,
 	return ret;
 }
 
+void slice_tcp_bury(struct slice_tcp *conn)
+{
+	if (!conn || !conn->flow.is_known)
+		return;
+	slice_mute_resolve(conn->net, &conn->flow.flow, conn);
+}
+
 /* It lives elsewhere: what was not handed over has been sent again by now. */
 static void slice_tcp_forget(struct slice_capsule *capsule)
 {
-	struct sk_buff_head caught;
-
-	__skb_queue_head_init(&caught);
-	slice_tcp_settle(capsule, &caught);
-	__skb_queue_purge(&caught);
+	slice_tcp_bury(slice_capsule_priv(capsule));
 }
 
 static int slice_tcp_get_handle(struct slice_capsule *capsule,
@@ -489,7 +505,8 @@ static int slice_tcp_get_handle(struct slice_capsule *capsule,
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	file = conn ? xchg(&conn->file, NULL) : NULL;
+	/* An orphan has no application. */
+	file = conn && !conn->is_orphan ? xchg(&conn->file, NULL) : NULL;
 	if (!file) {
 		put_unused_fd(fd);
 		return -ENOENT;
@@ -501,12 +518,16 @@ static int slice_tcp_get_handle(struct slice_capsule *capsule,
 
 static void slice_tcp_layer_release(struct slice_capsule *capsule)
 {
-	slice_tcp_free(slice_capsule_priv(capsule));
+	struct slice_tcp *conn = slice_capsule_priv(capsule);
+
+	/* Whatever it has left is nobody's. */
+	slice_tcp_bury(conn);
+	slice_tcp_free(conn);
 }
 
 const struct slice_layer_ops slice_tcp_ops = {
 	.name		= "tcp",
-	.version	= 1,
+	.version	= 2,
 	.rank		= 20,
 	.why		= slice_tcp_why,
 	.freeze		= slice_tcp_freeze,

@@ -19,7 +19,8 @@ struct sk_buff_head;
 /**
  * struct slice_tcp_stats - since the module's start
  * @n_connections: connections that were given capsules
- * @n_unsupported: children of marked listeners that stayed plain: not IPv4
+ * @n_unsupported: children of marked listeners that stayed plain: with
+ *	addresses that another VM could not have
  * @n_failed: that stayed plain for want of memory or room in the registry
  * @n_unplugged: sockets exported
  * @n_plugged: sockets imported
@@ -36,13 +37,14 @@ int slice_tcp_init(void);
 void slice_tcp_exit(void);
 extern const struct slice_layer_ops slice_tcp_ops;
 extern const struct slice_layer_ops slice_openflow_ops;
-/* Put the ULP on a listener: 0, -EBADF, -ENOTSOCK, -EOPNOTSUPP (no TCP),
- * -EINVAL (not listening), -EEXIST (another ULP). */
+/* Put the ULP on a listener: 0, -EBADF, -ENOTSOCK, -EOPNOTSUPP (no TCP, or of
+ * another network namespace than the first), -EINVAL (not listening), -EEXIST
+ * (another ULP). */
 int slice_tcp_mark_listener(int fd);
 /* The tcp capsule of a connected socket, with a reference, made if need be.
- * ERR_PTR: -EBADF, -ENOTSOCK, -EOPNOTSUPP (no TCP over IPv4, or a state or
- * option that cannot be exported), -ENOTCONN, -EEXIST (another ULP), -ENOMEM,
- * -ENOSPC. */
+ * ERR_PTR: -EBADF, -ENOTSOCK, -EOPNOTSUPP (no TCP, addresses of one device, or
+ * of another network namespace than the first), -ENOTCONN, -EEXIST (another
+ * ULP), -ENOMEM, -ENOSPC. */
 struct slice_capsule *slice_tcp_capsule_of_fd(int fd);
 /* A tcp or openflow capsule's addresses; -ENOTCONN. */
 int slice_tcp_flow(struct slice_capsule *capsule, struct slice_image_flow *ret_flow);

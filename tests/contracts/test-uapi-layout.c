@@ -107,11 +107,14 @@ static const Field image_fields[] = {
     WHOLE(slice_image_flow, 40),
     FIELD(slice_image_flow, local_port, 4, 2),
     FIELD(slice_image_flow, remote, 24, 16),
-    WHOLE(slice_image_tcp, 256),
+    WHOLE(slice_image_tcp, 288),
     FIELD(slice_image_tcp, state, 40, 4),
     FIELD(slice_image_tcp, congestion, 216, 16),
     FIELD(slice_image_tcp, next_hop_mac, 232, 6),
+    FIELD(slice_image_tcp, tclass, 238, 1),
     FIELD(slice_image_tcp, frozen_clock_ns, 248, 8),
+    FIELD(slice_image_tcp, max_pacing_rate, 256, 8),
+    FIELD(slice_image_tcp, linger2_s, 280, 4),
     WHOLE(slice_image_end, 8),
 };
 

@@ -6,6 +6,7 @@
  * output, spoils it with a checksum that fits, and in the end plugs the good
  * one: nothing of the attempts may be in its way, or in anybody else's.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -28,7 +29,7 @@ static void setup(Fixture *f, gconstpointer unused)
 {
     struct slice_id id;
 
-    f->lab = lab_new(AF_INET);
+    f->lab = lab_new(LAB_IPV4);
     f->conn = lab_connect(f->lab);
     f->conn->client.tx_goal = 100;
     f->conn->server.tx_goal = 100;
@@ -52,9 +53,9 @@ static void setup(Fixture *f, gconstpointer unused)
 
 static void spoil_again(Fixture *f)
 {
-    g_free(f->copy.data);
+    image_clear(&f->copy);
+    f->copy = f->image;
     f->copy.data = g_memdup2(f->image.data, f->image.bytes);
-    f->copy.bytes = f->image.bytes;
 }
 
 static void teardown(Fixture *f, gconstpointer unused)
@@ -78,8 +79,10 @@ static void teardown(Fixture *f, gconstpointer unused)
 #define ADD(field, n) \
     (tcp->field = GUINT32_TO_LE(GUINT32_FROM_LE(tcp->field) + (n)))
 #define SET(field, n) (tcp->field = GUINT32_TO_LE(n))
+#define ADD_OPTION(tcp, option) \
+    ((tcp)->options = GUINT32_TO_LE(GUINT32_FROM_LE((tcp)->options) | (option)))
 
-static void no_family(struct slice_image_tcp *tcp) { tcp->flow.family = 6; }
+static void no_family(struct slice_image_tcp *tcp) { tcp->flow.family = 5; }
 static void no_port(struct slice_image_tcp *tcp) { tcp->flow.remote_port = 0; }
 static void multicast(struct slice_image_tcp *tcp) { tcp->flow.remote[0] = 224; }
 static void long_address(struct slice_image_tcp *tcp) { tcp->flow.local[15] = 1; }
@@ -108,7 +111,59 @@ static void endless_name(struct slice_image_tcp *tcp)
 {
     memset(tcp->congestion, 'a', sizeof(tcp->congestion));
 }
-static void used_rsvd(struct slice_image_tcp *tcp) { tcp->rsvd[5] = 1; }
+static void used_rsvd(struct slice_image_tcp *tcp) { tcp->rsvd[2] = 1; }
+static void used_rsvd2(struct slice_image_tcp *tcp) { SET(rsvd2, 1); }
+static void loopback(struct slice_image_tcp *tcp) { tcp->flow.remote[0] = 127; }
+static void no_state(struct slice_image_tcp *tcp) { SET(state, 1u << 31); }
+static void time_wait(struct slice_image_tcp *tcp) { SET(state, 6); }
+static void all_acked(struct slice_image_tcp *tcp) { SET(state, 5); }
+static void no_fin_out(struct slice_image_tcp *tcp) { SET(state, 4); }
+static void no_fin_in(struct slice_image_tcp *tcp)
+{
+    SET(state, 4);
+    ADD(write_seq, 1);
+    ADD(rcv_nxt, 1);
+}
+static void fin_before_bytes(struct slice_image_tcp *tcp)
+{
+    SET(state, 4);
+    ADD(write_seq, 1);
+    ADD(snd_nxt, 1);
+}
+static void open_orphan(struct slice_image_tcp *tcp) { ADD(options, 0x8000); }
+static void reading_orphan(struct slice_image_tcp *tcp)
+{
+    SET(state, 4);
+    ADD(write_seq, 1);
+    ADD(options, 0x8000);
+}
+static void strange_discovery(struct slice_image_tcp *tcp) { tcp->pmtudisc = 6; }
+static void ipv6_remote(struct slice_image_tcp *tcp, const char *text)
+{
+    tcp->flow.family = 6;
+    g_assert_cmpint(inet_pton(AF_INET6, "2001:db8::10", tcp->flow.local), ==,
+                    1);
+    g_assert_cmpint(inet_pton(AF_INET6, text, tcp->flow.remote), ==, 1);
+}
+static void ipv6_mapped(struct slice_image_tcp *tcp)
+{
+    ipv6_remote(tcp, "::ffff:192.0.2.20");
+}
+static void ipv6_multicast(struct slice_image_tcp *tcp)
+{
+    ipv6_remote(tcp, "ff02::1");
+}
+static void ipv6_link_local(struct slice_image_tcp *tcp)
+{
+    ipv6_remote(tcp, "fe80::1");
+}
+static void ipv6_loopback(struct slice_image_tcp *tcp) { ipv6_remote(tcp, "::1"); }
+static void ipv6_none(struct slice_image_tcp *tcp) { ipv6_remote(tcp, "::"); }
+static void ipv6_as_mapped(struct slice_image_tcp *tcp)
+{
+    ipv6_remote(tcp, "2001:db8::20");
+    ADD(options, 0x2000);
+}
 
 static void test_contradictions(Fixture *f, gconstpointer unused)
 {
@@ -125,7 +180,12 @@ static void test_contradictions(Fixture *f, gconstpointer unused)
         CASE(wide_max_window), CASE(wide_own_window), CASE(told_ahead),
         CASE(big_scale), CASE(big_own_scale), CASE(tiny_mss), CASE(huge_mss),
         CASE(tiny_advmss), CASE(huge_user_mss), CASE(endless_name),
-        CASE(used_rsvd),
+        CASE(used_rsvd), CASE(used_rsvd2), CASE(loopback), CASE(no_state),
+        CASE(time_wait), CASE(all_acked), CASE(no_fin_out), CASE(no_fin_in),
+        CASE(fin_before_bytes), CASE(open_orphan), CASE(reading_orphan),
+        CASE(strange_discovery), CASE(ipv6_mapped), CASE(ipv6_multicast),
+        CASE(ipv6_link_local), CASE(ipv6_loopback), CASE(ipv6_none),
+        CASE(ipv6_as_mapped),
     };
     guint i, why;
 
@@ -142,12 +202,12 @@ static void test_contradictions(Fixture *f, gconstpointer unused)
 }
 
 /* Any bytes at all in the connection's record: refused or discarded. */
-static void test_any_bytes(Fixture *f, gconstpointer unused)
+static void plug_any_bytes(Fixture *f, guint rounds)
 {
     guint round, n_plugged = 0;
     guint8 *record;
 
-    for (round = 0; round < HOSTILE_ROUNDS; round++) {
+    for (round = 0; round < rounds; round++) {
         int changes = g_test_rand_int_range(1, 4);
 
         spoil_again(f);
@@ -171,6 +231,67 @@ static void test_any_bytes(Fixture *f, gconstpointer unused)
     g_test_message("%u of %u were plugged and discarded", n_plugged, round);
     lab_settle(f->lab, 20);
     g_assert_cmpuint(f->lab->seen.n_from_hosts, ==, 0);
+}
+
+static void test_any_bytes(Fixture *f, gconstpointer unused)
+{
+    plug_any_bytes(f, HOSTILE_ROUNDS);
+}
+
+/* Half closed and needed by a capsule above, with its FIN behind its output. */
+static void half_close(Fixture *f)
+{
+    f->conn = lab_connect(f->lab);
+    conn_cover(f->lab, f->conn);
+    f->conn->client.reads = FALSE;
+    conn_say(f->conn, 0, 400000);
+    lab_settle(f->lab, 300);
+    shutdown(f->conn->server.fd, SHUT_WR);
+    image_clear(&f->image);
+    g_assert_cmpint(lab_quiesce(f->lab, f->conn->cover), ==, 0);
+    conn_hold(f->lab, f->conn);
+    g_assert_cmpint(lab_unplug(f->lab, f->conn->cover, &f->image, NULL), ==,
+                    0);
+    g_assert_cmpint(lab_end(f->lab, f->conn->cover, SLICE_FINISH_FORGET), ==,
+                    0);
+    close(f->conn->server.fd);
+    f->conn->server.fd = -1;
+    lab_forget_seen(f->lab);
+}
+
+static void test_any_closing_bytes(Fixture *f, gconstpointer unused)
+{
+    Conn *first = f->conn;
+    Image image = f->image;
+
+    f->image.data = NULL;
+    half_close(f);
+    plug_any_bytes(f, HOSTILE_ROUNDS / 2);
+    /* An orphan is nobody's: no layer can need it. */
+    spoil_again(f);
+    ADD_OPTION(image_tcp(&f->copy), 0x8000);
+    image_seal(&f->copy);
+    g_assert_cmpint(lab_plug(f->lab, LAB_B, &f->copy, NULL), ==, EPROTO);
+    g_assert_cmpint(lab_plug(f->lab, LAB_B, &f->image, NULL), ==, 0);
+    g_assert_cmpint(lab_end(f->lab, f->image.slice, SLICE_FINISH_DISCARD), ==,
+                    0);
+    g_assert_cmpuint(f->lab->seen.n_from_hosts, ==, 0);
+    image_clear(&f->image);
+    f->image = image;
+    f->conn = first;
+}
+
+/* Half closed, and for no application: accept() would not know it. */
+static void test_no_heir(Fixture *f, gconstpointer unused)
+{
+    struct slice_image_tcp *tcp = image_tcp(&f->copy);
+    guint why;
+
+    SET(state, 4);
+    ADD(write_seq, 1);
+    image_seal(&f->copy);
+    g_assert_cmpint(lab_plug(f->lab, LAB_B, &f->copy, &why), ==, EOPNOTSUPP);
+    g_assert_cmpuint(why, ==, SLICE_WHY_STATE);
 }
 
 /* Two runs of input that came early: (offset from rcv_nxt, length) each. */
@@ -236,6 +357,13 @@ static void test_odd_values_run(Fixture *f, gconstpointer unused)
     SET(linger_s, ~0u);
     SET(ts_recent_age_s, ~0u);
     SET(pmtu, 0);
+    SET(rcvtimeo_ms, ~0u - 1);
+    SET(sndtimeo_ms, 0);
+    SET(rcvlowat, ~0u);
+    SET(notsent_lowat, ~0u);
+    SET(linger2_s, ~0u - 1);
+    tcp->max_pacing_rate = 0;
+    tcp->hop_limit = 255;
     tcp->frozen_clock_ns = ~0ull;
     memset(tcp->congestion, 0, sizeof(tcp->congestion));
     memcpy(tcp->congestion, "../x", 4);
@@ -287,6 +415,9 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     ADD_TEST("/tcp/hostile/contradictions-are-refused", test_contradictions);
     ADD_TEST("/tcp/hostile/any-bytes", test_any_bytes);
+    ADD_TEST("/tcp/hostile/any-bytes-of-a-closing-one",
+             test_any_closing_bytes);
+    ADD_TEST("/tcp/hostile/half-closed-without-layer", test_no_heir);
     ADD_TEST("/tcp/hostile/early-input", test_early_input);
     ADD_TEST("/tcp/hostile/odd-values-harm-nobody", test_odd_values_run);
     ADD_TEST("/tcp/hostile/not-our-address", test_not_our_address);

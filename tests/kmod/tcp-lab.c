@@ -8,9 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <net/ethernet.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <netinet/icmp6.h>
 #include <netinet/ip.h>
+#include <netinet/ip6.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
@@ -27,6 +30,9 @@
 
 static const char *const lab_address[LAB_N_HOSTS] = {
     "192.0.2.10", "192.0.2.10", "192.0.2.20",
+};
+static const char *const lab_address6[LAB_N_HOSTS] = {
+    "2001:db8::10", "2001:db8::10", "2001:db8::20",
 };
 static const guint8 lab_mac[LAB_N_HOSTS][6] = {
     { 2, 0, 0, 0, 0, 0x10 }, { 2, 0, 0, 0, 0, 0x10 }, { 2, 0, 0, 0, 0, 0x20 },
@@ -66,6 +72,34 @@ static void lab_set_address(struct sockaddr *address, const char *text)
     memcpy(address, &in, sizeof(in));
 }
 
+void lab_set(const char *path, const char *value)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(write(fd, value, strlen(value)), ==, strlen(value));
+    close(fd);
+}
+
+void lab_call(const char *command)
+{
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    g_spawn_command_line_sync(command, NULL, NULL, &status, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(status, ==, 0);
+}
+
+/* Without asking whether another host has it: one does. */
+static void lab_set_address6(int host)
+{
+    g_autofree char *command = g_strdup_printf(
+        "ip -6 address add %s/64 dev eth0 nodad", lab_address6[host]);
+
+    lab_call(command);
+}
+
 /* In the new namespace: a tap with its address, up; returns its other end. */
 static int lab_make_tap(int host)
 {
@@ -74,6 +108,9 @@ static int lab_make_tap(int host)
     struct ifreq req;
 
     g_assert_cmpint(fd, >=, 0);
+    /* Two hosts have one address, and nobody else speaks here. */
+    lab_set("/proc/sys/net/ipv6/conf/default/accept_dad", "0");
+    lab_set("/proc/sys/net/ipv6/conf/default/router_solicitations", "0");
     lab_ifreq(&req, "eth0");
     req.ifr_flags = IFF_TAP | IFF_NO_PI;
     g_assert_cmpint(ioctl(fd, TUNSETIFF, &req), ==, 0);
@@ -93,10 +130,11 @@ static int lab_make_tap(int host)
     req.ifr_flags = IFF_UP | IFF_RUNNING;
     g_assert_cmpint(ioctl(control, SIOCSIFFLAGS, &req), ==, 0);
     close(control);
+    lab_set_address6(host);
     return fd;
 }
 
-static void lab_listen(Lab *lab, int host, int family)
+static void lab_listen(Lab *lab, int host)
 {
     struct sockaddr_in6 v6 = {
         .sin6_family = AF_INET6, .sin6_port = htons(LAB_PORT),
@@ -105,6 +143,7 @@ static void lab_listen(Lab *lab, int host, int family)
         .sin_family = AF_INET, .sin_port = htons(LAB_PORT),
     };
     struct slice_ulp_listen mark = { .size = sizeof(mark) };
+    int family = lab->net == LAB_IPV4 ? AF_INET : AF_INET6;
     int one = 1;
     int fd;
 
@@ -122,13 +161,16 @@ static void lab_listen(Lab *lab, int host, int family)
     lab->listener[host] = fd;
 }
 
-Lab *lab_new(int family)
+Lab *lab_new(LabNet net)
 {
     Lab *lab = g_new0(Lab, 1);
     int host;
 
+    lab->net = net;
     lab->slice = open("/dev/slice", O_RDWR | O_CLOEXEC);
     g_assert_cmpint(lab->slice, >=, 0);
+    /* The hosts are namespaces of one kernel. */
+    lab_set(LAB_PARAMETERS "any_netns", "1");
     lab->home = lab_open_ns();
     lab->rand = g_rand_new_with_seed(1);
     lab->conns = g_ptr_array_new();
@@ -138,8 +180,8 @@ Lab *lab_new(int family)
         lab->tap[host] = lab_make_tap(host);
         lab_leave(lab);
     }
-    lab_listen(lab, LAB_A, family);
-    lab_listen(lab, LAB_B, family);
+    lab_listen(lab, LAB_A);
+    lab_listen(lab, LAB_B);
     return lab;
 }
 
@@ -200,62 +242,136 @@ static void lab_look_at_client(Lab *lab, Conn *conn, const struct tcphdr *tcp,
     }
 }
 
-/* A frame of TCP: counts it; where it goes to, or -1. */
-static int lab_route_tcp(Lab *lab, int from, const guint8 *frame, gsize bytes)
+/* The timestamp option of @tcp, where it stands first as Linux has it. */
+static void lab_look_at_host(Lab *lab, Conn *conn, const struct tcphdr *tcp)
 {
-    const struct iphdr *ip = (const void *)(frame + LAB_ETHER_BYTES);
-    const struct tcphdr *tcp = (const void *)((const guint8 *)ip + ip->ihl * 4);
-    gsize header_bytes = ip->ihl * 4 + tcp->doff * 4;
+    static const guint8 option[4] = { 1, 1, 8, 10 };
+    const guint8 *at = (const guint8 *)(tcp + 1);
+    guint32 tsval;
+
+    if (tcp->doff * 4 < (int)sizeof(*tcp) + 12 || memcmp(at, option, 4)) {
+        return;
+    }
+    memcpy(&tsval, at + 4, sizeof(tsval));
+    tsval = ntohl(tsval);
+    lab->seen.n_back += conn->tsval_is_known &&
+                        (gint32)(tsval - conn->tsval) < 0;
+    conn->tsval = tsval;
+    conn->tsval_is_known = TRUE;
+}
+
+/* One that is sent again stands in the same place. */
+static void lab_look_at_fin(Lab *lab, Conn *conn, guint32 seq)
+{
+    lab->seen.n_fin += !conn->fin_is_known || conn->fin != seq;
+    conn->fin = seq;
+    conn->fin_is_known = TRUE;
+}
+
+/* A frame of TCP whose IP payload is @tcp: counts it; where it goes to, or -1. */
+static int lab_route_tcp(Lab *lab, int from, const guint8 *frame, gsize bytes,
+                         const struct tcphdr *tcp, gsize tcp_bytes)
+{
     gboolean is_client = from == LAB_CLIENT;
     Conn *conn = lab_find_conn(lab, ntohs(is_client ? tcp->source : tcp->dest));
 
-    g_assert_cmpuint(bytes, >=, LAB_ETHER_BYTES + header_bytes);
+    g_assert_cmpuint(tcp->doff * 4, <=, tcp_bytes);
     if (!conn) {
         return is_client ? LAB_A : LAB_CLIENT;
     }
     lab->seen.n_rst += tcp->rst;
     lab->seen.n_syn += tcp->syn;
     if (is_client) {
-        lab_look_at_client(lab, conn, tcp, ntohs(ip->tot_len) - header_bytes);
+        lab_look_at_client(lab, conn, tcp, tcp_bytes - tcp->doff * 4);
         if (conn->held) {
             g_queue_push_tail(conn->held, g_bytes_new(frame, bytes));
             return -1;
         }
         return conn->host;
     }
-    lab->seen.n_fin += tcp->fin;
+    if (tcp->fin) {
+        lab_look_at_fin(lab, conn, ntohl(tcp->seq) + tcp_bytes - tcp->doff * 4);
+    }
     lab->seen.n_from_hosts++;
     if (from != conn->host) {
         lab->seen.n_strange++;
         return -1;
     }
+    lab_look_at_host(lab, conn, tcp);
     return LAB_CLIENT;
+}
+
+/* Where hardware addresses are asked for, everybody hears the client. */
+static void lab_route_neighbour(Lab *lab, int from, const guint8 *frame,
+                                gsize bytes)
+{
+    if (from == LAB_CLIENT) {
+        lab_write_frame(lab, LAB_A, frame, bytes);
+        lab_write_frame(lab, LAB_B, frame, bytes);
+    } else {
+        lab_write_frame(lab, LAB_CLIENT, frame, bytes);
+    }
+}
+
+static int lab_route_ipv4(Lab *lab, int from, const guint8 *frame, gsize bytes)
+{
+    const struct iphdr *ip = (const void *)(frame + LAB_ETHER_BYTES);
+
+    if (bytes < LAB_ETHER_BYTES + sizeof(*ip) || ip->protocol != IPPROTO_TCP) {
+        return -1;
+    }
+    return lab_route_tcp(lab, from, frame, bytes,
+                         (const void *)((const guint8 *)ip + ip->ihl * 4),
+                         ntohs(ip->tot_len) - ip->ihl * 4);
+}
+
+static int lab_route_ipv6(Lab *lab, int from, const guint8 *frame, gsize bytes)
+{
+    const struct ip6_hdr *ip = (const void *)(frame + LAB_ETHER_BYTES);
+    const struct icmp6_hdr *icmp = (const void *)(ip + 1);
+
+    if (bytes < LAB_ETHER_BYTES + sizeof(*ip) + sizeof(*icmp)) {
+        return -1;
+    }
+    if (ip->ip6_nxt == IPPROTO_ICMPV6) {
+        if (icmp->icmp6_type == ND_NEIGHBOR_SOLICIT ||
+            icmp->icmp6_type == ND_NEIGHBOR_ADVERT) {
+            lab->seen.n_arp += from != LAB_CLIENT &&
+                               icmp->icmp6_type == ND_NEIGHBOR_SOLICIT;
+            lab_route_neighbour(lab, from, frame, bytes);
+        }
+        return -1;
+    }
+    if (ip->ip6_nxt != IPPROTO_TCP) {
+        return -1;
+    }
+    return lab_route_tcp(lab, from, frame, bytes, (const void *)(ip + 1),
+                         ntohs(ip->ip6_plen));
 }
 
 static void lab_route(Lab *lab, int from, const guint8 *frame, gsize bytes)
 {
-    const struct iphdr *ip = (const void *)(frame + LAB_ETHER_BYTES);
     guint16 type;
     int to;
 
-    if (bytes < LAB_ETHER_BYTES + sizeof(*ip)) {
+    if (bytes < LAB_ETHER_BYTES) {
         return;
     }
     memcpy(&type, frame + 12, sizeof(type));
-    if (type == htons(0x0806)) {
+    switch (ntohs(type)) {
+    case ETHERTYPE_ARP:
         lab->seen.n_arp += from != LAB_CLIENT && frame[21] == 1;
-        if (from == LAB_CLIENT) {
-            lab_write_frame(lab, LAB_A, frame, bytes);
-            lab_write_frame(lab, LAB_B, frame, bytes);
-        } else {
-            lab_write_frame(lab, LAB_CLIENT, frame, bytes);
-        }
+        lab_route_neighbour(lab, from, frame, bytes);
+        return;
+    case ETHERTYPE_IP:
+        to = lab_route_ipv4(lab, from, frame, bytes);
+        break;
+    case ETHERTYPE_IPV6:
+        to = lab_route_ipv6(lab, from, frame, bytes);
+        break;
+    default:
         return;
     }
-    if (type != htons(0x0800) || ip->protocol != IPPROTO_TCP) {
-        return;
-    }
-    to = lab_route_tcp(lab, from, frame, bytes);
     if (to < 0 || (lab->loss_permille &&
                    g_rand_int_range(lab->rand, 0, 1000) <
                    (gint)lab->loss_permille)) {
@@ -291,6 +407,15 @@ guint64 lab_counter(Lab *lab, int host, const char *name)
 void lab_forget_seen(Lab *lab)
 {
     memset(&lab->seen, 0, sizeof(lab->seen));
+}
+
+void lab_assert_silent(const Lab *lab, guint n_fin)
+{
+    g_assert_cmpuint(lab->seen.n_rst, ==, 0);
+    g_assert_cmpuint(lab->seen.n_syn, ==, 0);
+    g_assert_cmpuint(lab->seen.n_fin, ==, n_fin);
+    g_assert_cmpuint(lab->seen.n_strange, ==, 0);
+    g_assert_cmpuint(lab->seen.n_back, ==, 0);
 }
 
 /* ---- peers ---- */
@@ -464,6 +589,12 @@ gboolean conn_is_done(Lab *lab, gpointer data)
            conn->client.rx == conn->server.tx_goal;
 }
 
+void conn_say(Conn *conn, guint64 client_bytes, guint64 server_bytes)
+{
+    conn->client.tx_goal += client_bytes;
+    conn->server.tx_goal += server_bytes;
+}
+
 void lab_finish(Lab *lab, Conn *conn)
 {
     lab_run(lab, conn_is_done, conn);
@@ -489,13 +620,38 @@ int lab_accept(Lab *lab, int host)
     return fd;
 }
 
-Conn *lab_connect(Lab *lab)
+/* The servers' address; returns its length. */
+static socklen_t lab_server_address(Lab *lab, struct sockaddr_in6 *ret_address)
 {
-    struct sockaddr_in server = {
+    struct sockaddr_in in = {
         .sin_family = AF_INET, .sin_port = htons(LAB_PORT),
     };
-    struct sockaddr_in own;
-    socklen_t length = sizeof(own);
+
+    memset(ret_address, 0, sizeof(*ret_address));
+    if (lab->net == LAB_IPV6) {
+        ret_address->sin6_family = AF_INET6;
+        ret_address->sin6_port = htons(LAB_PORT);
+        inet_pton(AF_INET6, lab_address6[LAB_A], &ret_address->sin6_addr);
+        return sizeof(*ret_address);
+    }
+    inet_pton(AF_INET, lab_address[LAB_A], &in.sin_addr);
+    memcpy(ret_address, &in, sizeof(in));
+    return sizeof(in);
+}
+
+void lab_begin_connect(Lab *lab, int fd)
+{
+    struct sockaddr_in6 server;
+    socklen_t length = lab_server_address(lab, &server);
+
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&server, length), ==, -1);
+    g_assert_cmpint(errno, ==, EINPROGRESS);
+}
+
+Conn *lab_connect(Lab *lab)
+{
+    socklen_t length = sizeof(struct sockaddr_in6);
+    struct sockaddr_in6 own;
     Conn *conn = g_new0(Conn, 1);
 
     conn->client.salt = 0x5a;
@@ -503,17 +659,15 @@ Conn *lab_connect(Lab *lab)
     conn->client.reads = TRUE;
     conn->server.reads = TRUE;
     conn->host = LAB_A;
-    inet_pton(AF_INET, lab_address[LAB_A], &server.sin_addr);
     lab_enter(lab, LAB_CLIENT);
-    conn->client.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK |
-                             SOCK_CLOEXEC, 0);
+    conn->client.fd = socket(lab->net == LAB_IPV6 ? AF_INET6 : AF_INET,
+                             SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     lab_leave(lab);
-    g_assert_cmpint(connect(conn->client.fd, (struct sockaddr *)&server,
-                            sizeof(server)), ==, -1);
-    g_assert_cmpint(errno, ==, EINPROGRESS);
+    lab_begin_connect(lab, conn->client.fd);
     g_assert_cmpint(getsockname(conn->client.fd, (struct sockaddr *)&own,
                                 &length), ==, 0);
-    conn->port = ntohs(own.sin_port);
+    /* The port is in the same place for both. */
+    conn->port = ntohs(own.sin6_port);
     conn->server.fd = lab_accept(lab, LAB_A);
     lab_settle(lab, 20);
     g_ptr_array_add(lab->conns, conn);

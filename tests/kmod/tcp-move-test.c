@@ -20,20 +20,6 @@
 
 #define MIB (1u << 20)
 
-static void assert_silent(const Lab *lab)
-{
-    g_assert_cmpuint(lab->seen.n_rst, ==, 0);
-    g_assert_cmpuint(lab->seen.n_syn, ==, 0);
-    g_assert_cmpuint(lab->seen.n_fin, ==, 0);
-    g_assert_cmpuint(lab->seen.n_strange, ==, 0);
-}
-
-static void say(Conn *conn, guint64 client_bytes, guint64 server_bytes)
-{
-    conn->client.tx_goal += client_bytes;
-    conn->server.tx_goal += server_bytes;
-}
-
 /* The application closes what the unplug has left of its socket. */
 static void conn_drop_descriptor(Conn *conn)
 {
@@ -41,9 +27,9 @@ static void conn_drop_descriptor(Conn *conn)
     conn->server.fd = -1;
 }
 
-static void test_child_has_capsules(gconstpointer family)
+static void test_child_has_capsules(gconstpointer net)
 {
-    Lab *lab = lab_new(GPOINTER_TO_INT(family));
+    Lab *lab = lab_new(GPOINTER_TO_INT(net));
     struct slice_info before = { .size = sizeof(before) };
     struct slice_info after = { .size = sizeof(after) };
     Conn *conn;
@@ -61,7 +47,7 @@ static void test_child_has_capsules(gconstpointer family)
 
 static void test_plain_has_none(void)
 {
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(LAB_IPV4);
     struct slice_info before = { .size = sizeof(before) };
     struct slice_info after = { .size = sizeof(after) };
     struct sockaddr_in address = { .sin_family = AF_INET };
@@ -88,15 +74,15 @@ static void test_plain_has_none(void)
     lab_free(lab);
 }
 
-static void test_idle(gconstpointer family)
+static void test_idle(gconstpointer net)
 {
-    Lab *lab = lab_new(GPOINTER_TO_INT(family));
+    Lab *lab = lab_new(GPOINTER_TO_INT(net));
     Conn *conn = lab_connect(lab);
     int host;
 
     lab_forget_seen(lab);
     for (host = LAB_B; ; host = LAB_A) {
-        say(conn, 100, 100);
+        conn_say(conn, 100, 100);
         lab_finish(lab, conn);
         lab_settle(lab, 100);
         conn_move(lab, conn, host);
@@ -104,38 +90,38 @@ static void test_idle(gconstpointer family)
             break;
         }
     }
-    say(conn, 100, 100);
+    conn_say(conn, 100, 100);
     lab_finish(lab, conn);
-    assert_silent(lab);
+    lab_assert_silent(lab, 0);
     g_assert_cmpuint(lab->seen.n_again, ==, 0);
     conn_close(lab, conn);
     lab_free(lab);
 }
 
 /* Host B never asked for the client's hardware address. */
-static void test_needs_no_arp(void)
+static void test_needs_no_arp(gconstpointer net)
 {
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(GPOINTER_TO_INT(net));
     Conn *conn = lab_connect(lab);
 
-    say(conn, 10, 10);
+    conn_say(conn, 10, 10);
     lab_finish(lab, conn);
     lab_forget_seen(lab);
     conn_move(lab, conn, LAB_B);
-    say(conn, 0, 10);
+    conn_say(conn, 0, 10);
     lab_finish(lab, conn);
     g_assert_cmpuint(lab->seen.n_arp, ==, 0);
-    assert_silent(lab);
+    lab_assert_silent(lab, 0);
     lab_free(lab);
 }
 
-static void test_unread_input(void)
+static void test_unread_input(gconstpointer net)
 {
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(GPOINTER_TO_INT(net));
     Conn *conn = lab_connect(lab);
 
     conn->server.reads = FALSE;
-    say(conn, 4 * MIB, 0);
+    conn_say(conn, 4 * MIB, 0);
     lab_settle(lab, 300);
     g_assert_cmpuint(conn->client.tx, >, 100000);
     g_assert_cmpuint(conn->server.rx, ==, 0);
@@ -144,17 +130,17 @@ static void test_unread_input(void)
     lab_settle(lab, 100);
     conn->server.reads = TRUE;
     lab_finish(lab, conn);
-    assert_silent(lab);
+    lab_assert_silent(lab, 0);
     lab_free(lab);
 }
 
-static void test_unsent_output(void)
+static void test_unsent_output(gconstpointer net)
 {
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(GPOINTER_TO_INT(net));
     Conn *conn = lab_connect(lab);
 
     conn->client.reads = FALSE;
-    say(conn, 0, 8 * MIB);
+    conn_say(conn, 0, 8 * MIB);
     lab_settle(lab, 300);
     g_assert_cmpuint(conn->server.tx, >, 100000);
     lab_forget_seen(lab);
@@ -162,22 +148,22 @@ static void test_unsent_output(void)
     lab_settle(lab, 100);
     conn->client.reads = TRUE;
     lab_finish(lab, conn);
-    assert_silent(lab);
+    lab_assert_silent(lab, 0);
     lab_free(lab);
 }
 
 /* The last flight is on the wire, unacknowledged, when the server moves. */
 static void test_unacked_output(void)
 {
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(LAB_IPV4);
     Conn *conn = lab_connect(lab);
     int i;
 
-    say(conn, 10, 10);
+    conn_say(conn, 10, 10);
     lab_finish(lab, conn);
     lab_forget_seen(lab);
     for (i = 0; i < 8; i++) {
-        say(conn, 0, 5000);
+        conn_say(conn, 0, 5000);
         while (conn->server.tx < conn->server.tx_goal) {
             send(conn->server.fd, "", 0, MSG_DONTWAIT);
             lab_step(lab, 0);
@@ -185,22 +171,22 @@ static void test_unacked_output(void)
         conn_move(lab, conn, conn->host == LAB_A ? LAB_B : LAB_A);
     }
     lab_finish(lab, conn);
-    assert_silent(lab);
+    lab_assert_silent(lab, 0);
     lab_free(lab);
 }
 
 static void test_close_wait(void)
 {
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(LAB_IPV4);
     Conn *conn = lab_connect(lab);
 
     conn->server.reads = FALSE;
-    say(conn, 1000, 0);
+    conn_say(conn, 1000, 0);
     lab_settle(lab, 50);
     shutdown(conn->client.fd, SHUT_WR);
     lab_settle(lab, 50);
     conn->client.reads = FALSE;
-    say(conn, 0, 6 * MIB);
+    conn_say(conn, 0, 6 * MIB);
     lab_settle(lab, 300);
     lab_forget_seen(lab);
     conn_move(lab, conn, LAB_B);
@@ -209,34 +195,48 @@ static void test_close_wait(void)
     lab_finish(lab, conn);
     lab_settle(lab, 50);
     g_assert_true(conn->server.at_eof);
-    assert_silent(lab);
+    lab_assert_silent(lab, 0);
 
     /* And back, with the FIN read. */
     conn_move(lab, conn, LAB_A);
-    say(conn, 0, 1000);
+    conn_say(conn, 0, 1000);
     lab_finish(lab, conn);
     conn->server.at_eof = FALSE;
     lab_settle(lab, 50);
     g_assert_true(conn->server.at_eof);
-    assert_silent(lab);
+    lab_assert_silent(lab, 0);
     lab_free(lab);
 }
 
-static void test_under_load(gconstpointer loss)
+typedef struct LoadCase {
+    const char *name;
+    LabNet net;
+    guint loss_permille;
+} LoadCase;
+
+static const LoadCase load_cases[] = {
+    { "/tcp/move/hundred-under-load", LAB_IPV4, 0 },
+    { "/tcp/move/hundred-under-load-with-loss", LAB_IPV4, 20 },
+    { "/tcp/move/ipv6/hundred-under-load-with-loss", LAB_IPV6, 20 },
+};
+
+static void test_under_load(gconstpointer data)
 {
+    const LoadCase *load = data;
     static const char *const counters[] = {
         "TCPTimeouts", "TCPLossProbes", "TCPFastRetrans", "TCPRcvQDrop",
         "TCPBacklogDrop", "PruneCalled", "RcvPruned", "TCPZeroWindowDrop",
-        "TCPSACKReneging", "TCPDSACKRecv", "PAWSEstab",
+        "TCPSACKReneging", "TCPDSACKRecv", "TCPDSACKOldSent",
+        "TCPDSACKOfoSent", "TCPOFOQueue", "PAWSEstab",
     };
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(load->net);
     Conn *conn = lab_connect(lab);
     guint moves, steps, i;
     guint64 n;
     int host;
 
     lab_forget_seen(lab);
-    lab->loss_permille = GPOINTER_TO_UINT(loss);
+    lab->loss_permille = load->loss_permille;
     conn->client.tx_goal = G_MAXUINT64 / 2;
     conn->server.tx_goal = G_MAXUINT64 / 2;
     for (moves = 0; moves < 100; moves++) {
@@ -254,7 +254,7 @@ static void test_under_load(gconstpointer loss)
     conn->client.tx_goal = conn->client.tx;
     conn->server.tx_goal = conn->server.tx;
     lab_finish(lab, conn);
-    assert_silent(lab);
+    lab_assert_silent(lab, 0);
     g_test_message("%" G_GUINT64_FORMAT " bytes up, %" G_GUINT64_FORMAT
                    " down, %u frames again from the client",
                    conn->server.rx, conn->client.rx, lab->seen.n_again);
@@ -270,9 +270,9 @@ static void test_under_load(gconstpointer loss)
     /* Nothing that a SACK has told was taken back. */
     g_assert_cmpuint(lab_counter(lab, LAB_CLIENT, "TCPSACKReneging"), ==, 0);
     /* On a slow machine a timer may fire too early, but nothing was lost: the
-     * server had all that the client sent again. */
-    if (!loss) {
-        g_assert_cmpuint(lab->seen.n_again, ==,
+     * server had all that the client sent again, and told so each time. */
+    if (!load->loss_permille) {
+        g_assert_cmpuint(lab->seen.n_again, <=,
                          lab_counter(lab, LAB_CLIENT, "TCPDSACKRecv"));
     }
     lab_free(lab);
@@ -280,7 +280,7 @@ static void test_under_load(gconstpointer loss)
 
 static void test_ten_at_once(void)
 {
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(LAB_IPV4);
     Conn *conns[10];
     guint i, round;
 
@@ -290,7 +290,7 @@ static void test_ten_at_once(void)
     lab_forget_seen(lab);
     for (round = 0; round < 4; round++) {
         for (i = 0; i < G_N_ELEMENTS(conns); i++) {
-            say(conns[i], 20000 * i, 30000);
+            conn_say(conns[i], 20000 * i, 30000);
             lab_step(lab, 0);
             conn_move(lab, conns[i],
                       conns[i]->host == LAB_A ? LAB_B : LAB_A);
@@ -299,91 +299,29 @@ static void test_ten_at_once(void)
             lab_finish(lab, conns[i]);
         }
     }
-    assert_silent(lab);
+    lab_assert_silent(lab, 0);
     lab_free(lab);
 }
 
-static void test_options_travel(void)
+static void test_abort_resumes(gconstpointer net)
 {
-    static const struct {
-        int level, name, value;
-    } options[] = {
-        { SOL_TCP, TCP_NODELAY, 1 }, { SOL_SOCKET, SO_KEEPALIVE, 1 },
-        { SOL_TCP, TCP_KEEPIDLE, 1234 }, { SOL_TCP, TCP_KEEPINTVL, 56 },
-        { SOL_TCP, TCP_KEEPCNT, 7 }, { SOL_TCP, TCP_USER_TIMEOUT, 89000 },
-        { SOL_IP, IP_TOS, 0x10 }, { SOL_SOCKET, SO_PRIORITY, 4 },
-        { SOL_IP, IP_TTL, 33 }, { SOL_SOCKET, SO_REUSEADDR, 1 },
-    };
-    struct linger linger = { .l_onoff = 1, .l_linger = 9 };
-    Lab *lab = lab_new(AF_INET);
-    Conn *conn = lab_connect(lab);
-    struct tcp_info before, after;
-    socklen_t length;
-    char name[16];
-    gsize i;
-    int value;
-
-    for (i = 0; i < G_N_ELEMENTS(options); i++) {
-        g_assert_cmpint(setsockopt(conn->server.fd, options[i].level,
-                                   options[i].name, &options[i].value,
-                                   sizeof(int)), ==, 0);
-    }
-    setsockopt(conn->server.fd, SOL_SOCKET, SO_LINGER, &linger,
-               sizeof(linger));
-    setsockopt(conn->server.fd, SOL_TCP, TCP_CONGESTION, "reno", 4);
-    say(conn, 50000, 50000);
-    lab_finish(lab, conn);
-    lab_settle(lab, 100);
-    length = sizeof(before);
-    getsockopt(conn->server.fd, SOL_TCP, TCP_INFO, &before, &length);
-    conn_move(lab, conn, LAB_B);
-    length = sizeof(after);
-    getsockopt(conn->server.fd, SOL_TCP, TCP_INFO, &after, &length);
-
-    for (i = 0; i < G_N_ELEMENTS(options); i++) {
-        length = sizeof(value);
-        getsockopt(conn->server.fd, options[i].level, options[i].name, &value,
-                   &length);
-        g_test_message("option %d/%d", options[i].level, options[i].name);
-        g_assert_cmpint(value, ==, options[i].value);
-    }
-    memset(&linger, 0, sizeof(linger));
-    length = sizeof(linger);
-    getsockopt(conn->server.fd, SOL_SOCKET, SO_LINGER, &linger, &length);
-    g_assert_cmpint(linger.l_onoff, ==, 1);
-    g_assert_cmpint(linger.l_linger, ==, 9);
-    length = sizeof(name);
-    getsockopt(conn->server.fd, SOL_TCP, TCP_CONGESTION, name, &length);
-    g_assert_cmpstr(name, ==, "reno");
-    g_assert_cmpuint(after.tcpi_snd_mss, ==, before.tcpi_snd_mss);
-    g_assert_cmpuint(after.tcpi_advmss, ==, before.tcpi_advmss);
-    g_assert_cmpuint(after.tcpi_options, ==, before.tcpi_options);
-    g_assert_cmpuint(after.tcpi_snd_wscale, ==, before.tcpi_snd_wscale);
-    g_assert_cmpuint(after.tcpi_rcv_wscale, ==, before.tcpi_rcv_wscale);
-    g_assert_cmpuint(after.tcpi_snd_cwnd, ==, before.tcpi_snd_cwnd);
-    g_assert_cmpuint(after.tcpi_rtt, ==, before.tcpi_rtt);
-    lab_free(lab);
-}
-
-static void test_abort_resumes(void)
-{
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(GPOINTER_TO_INT(net));
     Conn *conn = lab_connect(lab);
     struct slice_id id;
     Image image;
     int dead;
 
-    say(conn, 1000, 1000);
+    conn_say(conn, 1000, 1000);
     lab_finish(lab, conn);
     lab_forget_seen(lab);
     conn->server.reads = FALSE;
-    say(conn, 5000, 0);
+    conn_say(conn, 5000, 0);
     lab_settle(lab, 50);
     conn_id(lab, conn, &id);
     g_assert_cmpint(lab_quiesce(lab, id), ==, 0);
     g_assert_cmpint(lab_unplug(lab, id, &image, NULL), ==, 0);
     /* This the mute catches, and hands to the socket that comes back. */
-    say(conn, 3000, 0);
+    conn_say(conn, 3000, 0);
     lab_settle(lab, 50);
     g_assert_cmpint(lab_end(lab, id, SLICE_FINISH_RESUME), ==, 0);
     dead = conn->server.fd;
@@ -393,16 +331,16 @@ static void test_abort_resumes(void)
     g_assert_cmpuint(lab_counter(lab, LAB_CLIENT, "TCPTimeouts"), ==, 0);
     /* The late close of the dead descriptor is nothing to the connection. */
     close(dead);
-    say(conn, 1000, 1000);
+    conn_say(conn, 1000, 1000);
     lab_finish(lab, conn);
-    assert_silent(lab);
+    lab_assert_silent(lab, 0);
     image_clear(&image);
     lab_free(lab);
 }
 
 static void test_old_descriptor_hangs_up(void)
 {
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(LAB_IPV4);
     Conn *conn = lab_connect(lab);
     struct pollfd old = { .fd = conn->server.fd, .events = POLLIN };
     struct slice_id id;
@@ -433,7 +371,7 @@ static gpointer sleeper_main(gpointer data)
 
 static void test_sleeper_wakes(void)
 {
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(LAB_IPV4);
     Conn *conn = lab_connect(lab);
     int blocking = dup(conn->server.fd);
     struct slice_id id;
@@ -454,36 +392,16 @@ static void test_sleeper_wakes(void)
     lab_free(lab);
 }
 
-static void test_no_reset_afterwards(void)
-{
-    Lab *lab = lab_new(AF_INET);
-    Conn *conn = lab_connect(lab);
-
-    say(conn, 10, 10);
-    lab_finish(lab, conn);
-    conn_move(lab, conn, LAB_B);
-    lab_forget_seen(lab);
-    /* The switch goes wrong for a while: A has a listener, and a tombstone. */
-    conn->host = LAB_A;
-    say(conn, 3000, 0);
-    lab_settle(lab, 100);
-    g_assert_cmpuint(lab->seen.n_from_hosts, ==, 0);
-    conn->host = LAB_B;
-    lab_finish(lab, conn);
-    assert_silent(lab);
-    lab_free(lab);
-}
-
 /* 3 s between the hosts: the client waits, nothing is lost. */
 static void test_limbo(void)
 {
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(LAB_IPV4);
     Conn *conn = lab_connect(lab);
     gint64 until;
     struct slice_id id;
     Image image;
 
-    say(conn, 10, 10);
+    conn_say(conn, 10, 10);
     lab_finish(lab, conn);
     lab_forget_seen(lab);
     conn_id(lab, conn, &id);
@@ -492,7 +410,7 @@ static void test_limbo(void)
     g_assert_cmpint(lab_unplug(lab, id, &image, NULL), ==, 0);
     conn_drop_descriptor(conn);
     g_assert_cmpint(lab_end(lab, id, SLICE_FINISH_FORGET), ==, 0);
-    say(conn, 2000, 0);
+    conn_say(conn, 2000, 0);
     until = g_get_monotonic_time() + 3 * G_USEC_PER_SEC;
     while (g_get_monotonic_time() < until) {
         lab_step(lab, 50);
@@ -502,22 +420,22 @@ static void test_limbo(void)
     g_assert_cmpint(lab_end(lab, id, SLICE_FINISH_OPEN), ==, 0);
     conn_release(lab, conn, LAB_B);
     conn->server.fd = lab_accept(lab, LAB_B);
-    say(conn, 0, 2000);
+    conn_say(conn, 0, 2000);
     lab_finish(lab, conn);
-    assert_silent(lab);
+    lab_assert_silent(lab, 0);
     image_clear(&image);
     lab_free(lab);
 }
 
 static void test_discard_is_silent(void)
 {
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(LAB_IPV4);
     Conn *conn = lab_connect(lab);
     struct slice_id id;
     Image image;
 
     conn->client.reads = FALSE;
-    say(conn, 0, 4 * MIB);
+    conn_say(conn, 0, 4 * MIB);
     lab_settle(lab, 300);
     conn_id(lab, conn, &id);
     lab_forget_seen(lab);
@@ -540,7 +458,7 @@ static void test_discard_is_silent(void)
     conn->server.fd = lab_accept(lab, LAB_B);
     conn->client.reads = TRUE;
     lab_finish(lab, conn);
-    assert_silent(lab);
+    lab_assert_silent(lab, 0);
     image_clear(&image);
     lab_free(lab);
 }
@@ -548,7 +466,7 @@ static void test_discard_is_silent(void)
 /* Where a layer stands above, it is handed the descriptor, and nobody else. */
 static void test_handle_is_given_once(void)
 {
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(LAB_IPV4);
     Conn *conn = lab_connect(lab);
     struct slice_layer layer = {
         .size = sizeof(layer), .flags = SLICE_LAYER_PASSIVE,
@@ -559,7 +477,7 @@ static void test_handle_is_given_once(void)
     struct slice_capsule_op op = { .size = sizeof(op) };
     Image image;
 
-    say(conn, 1000, 1000);
+    conn_say(conn, 1000, 1000);
     lab_finish(lab, conn);
     g_assert_cmpint(ioctl(lab->slice, SLICE_IOC_LAYER, &layer), ==, 0);
     g_assert_cmpint(ioctl(lab->slice, SLICE_IOC_REGISTER, &reg), ==, 0);
@@ -594,30 +512,16 @@ static void test_handle_is_given_once(void)
     conn->server.fd = op.handle;
     g_assert_cmpint(ioctl(conn->server.fd, FIONBIO, &(int){ 1 }), ==, 0);
     conn_release(lab, conn, LAB_B);
-    say(conn, 5000, 5000);
+    conn_say(conn, 5000, 5000);
     lab_finish(lab, conn);
-    assert_silent(lab);
+    lab_assert_silent(lab, 0);
     image_clear(&image);
-    lab_free(lab);
-}
-
-static void test_closing_does_not_move(void)
-{
-    Lab *lab = lab_new(AF_INET);
-    Conn *conn = lab_connect(lab);
-    struct slice_move move = { .size = sizeof(move), .timeout_ms = 50 };
-
-    conn_id(lab, conn, &move.slice);
-    shutdown(conn->server.fd, SHUT_WR);
-    lab_settle(lab, 50);
-    g_assert_cmpint(ioctl(lab->slice, SLICE_IOC_QUIESCE, &move), ==, -1);
-    g_assert_cmpuint(move.why, ==, SLICE_WHY_STATE);
     lab_free(lab);
 }
 
 static void test_urgent_does_not_move(void)
 {
-    Lab *lab = lab_new(AF_INET);
+    Lab *lab = lab_new(LAB_IPV4);
     Conn *conn = lab_connect(lab);
     struct slice_move move = { .size = sizeof(move), .timeout_ms = 50 };
 
@@ -632,37 +536,52 @@ static void test_urgent_does_not_move(void)
 
 int main(int argc, char **argv)
 {
+    guint i;
+
     g_test_init(&argc, &argv, NULL);
     g_test_add_data_func("/tcp/child-of-marked-listener-has-capsules",
-                         GINT_TO_POINTER(AF_INET), test_child_has_capsules);
+                         GINT_TO_POINTER(LAB_IPV4), test_child_has_capsules);
     g_test_add_data_func("/tcp/child-of-dual-stack-listener-has-capsules",
-                         GINT_TO_POINTER(AF_INET6), test_child_has_capsules);
+                         GINT_TO_POINTER(LAB_MAPPED), test_child_has_capsules);
+    g_test_add_data_func("/tcp/child-of-ipv6-listener-has-capsules",
+                         GINT_TO_POINTER(LAB_IPV6), test_child_has_capsules);
     g_test_add_func("/tcp/plain-connection-has-none", test_plain_has_none);
-    g_test_add_data_func("/tcp/move/idle", GINT_TO_POINTER(AF_INET),
+    g_test_add_data_func("/tcp/move/idle", GINT_TO_POINTER(LAB_IPV4),
                          test_idle);
-    g_test_add_data_func("/tcp/move/v4-mapped", GINT_TO_POINTER(AF_INET6),
+    g_test_add_data_func("/tcp/move/v4-mapped", GINT_TO_POINTER(LAB_MAPPED),
                          test_idle);
-    g_test_add_func("/tcp/move/needs-no-arp", test_needs_no_arp);
-    g_test_add_func("/tcp/move/unread-input", test_unread_input);
-    g_test_add_func("/tcp/move/unsent-output", test_unsent_output);
+    g_test_add_data_func("/tcp/move/ipv6", GINT_TO_POINTER(LAB_IPV6),
+                         test_idle);
+    g_test_add_data_func("/tcp/move/needs-no-arp", GINT_TO_POINTER(LAB_IPV4),
+                         test_needs_no_arp);
+    g_test_add_data_func("/tcp/move/ipv6/needs-no-solicitation",
+                         GINT_TO_POINTER(LAB_IPV6), test_needs_no_arp);
+    g_test_add_data_func("/tcp/move/unread-input", GINT_TO_POINTER(LAB_IPV4),
+                         test_unread_input);
+    g_test_add_data_func("/tcp/move/ipv6/unread-input",
+                         GINT_TO_POINTER(LAB_IPV6), test_unread_input);
+    g_test_add_data_func("/tcp/move/unsent-output", GINT_TO_POINTER(LAB_IPV4),
+                         test_unsent_output);
+    g_test_add_data_func("/tcp/move/ipv6/unsent-output",
+                         GINT_TO_POINTER(LAB_IPV6), test_unsent_output);
     g_test_add_func("/tcp/move/unacknowledged-output", test_unacked_output);
     g_test_add_func("/tcp/move/close-wait", test_close_wait);
-    g_test_add_data_func("/tcp/move/hundred-under-load", NULL,
-                         test_under_load);
-    g_test_add_data_func("/tcp/move/hundred-under-load-with-loss",
-                         GUINT_TO_POINTER(20), test_under_load);
+    for (i = 0; i < G_N_ELEMENTS(load_cases); i++) {
+        g_test_add_data_func(load_cases[i].name, &load_cases[i],
+                             test_under_load);
+    }
     g_test_add_func("/tcp/move/ten-connections", test_ten_at_once);
     g_test_add_func("/tcp/move/limbo", test_limbo);
-    g_test_add_func("/tcp/move/options-travel", test_options_travel);
-    g_test_add_func("/tcp/abort/resumes-in-place", test_abort_resumes);
+    g_test_add_data_func("/tcp/abort/resumes-in-place", GINT_TO_POINTER(LAB_IPV4),
+                         test_abort_resumes);
+    g_test_add_data_func("/tcp/abort/resumes-in-place-ipv6",
+                         GINT_TO_POINTER(LAB_IPV6), test_abort_resumes);
     g_test_add_func("/tcp/unplug/old-descriptor-hangs-up",
                     test_old_descriptor_hangs_up);
     g_test_add_func("/tcp/unplug/sleeper-wakes", test_sleeper_wakes);
-    g_test_add_func("/tcp/mute/no-reset-afterwards", test_no_reset_afterwards);
     g_test_add_func("/tcp/plug/discard-is-silent", test_discard_is_silent);
     g_test_add_func("/tcp/plug/handle-is-given-once",
                     test_handle_is_given_once);
-    g_test_add_func("/tcp/refusal/closing", test_closing_does_not_move);
     g_test_add_func("/tcp/refusal/urgent", test_urgent_does_not_move);
     return g_test_run();
 }

@@ -68,14 +68,17 @@ int lab_unplug(Lab *lab, struct slice_id id, Image *ret_image, guint *ret_why)
         .size = sizeof(move), .slice = id, .timeout_ms = 5000,
         .image_bytes = LAB_IMAGE_BYTES,
     };
+    guint64 room;
     int ret;
 
     ret_image->slice = id;
     ret_image->data = g_malloc(move.image_bytes);
     for (;;) {
+        room = move.image_bytes;
         move.image = (gsize)ret_image->data;
         ret = lab_ioctl(lab, SLICE_IOC_UNPLUG, &move);
-        if (ret != ENOSPC) {
+        /* It says how much it wants, unless it is other room that is short. */
+        if (ret != ENOSPC || move.image_bytes <= room) {
             break;
         }
         ret_image->data = g_realloc(ret_image->data, move.image_bytes);
@@ -125,25 +128,65 @@ void image_clear(Image *image)
     g_clear_pointer(&image->data, g_free);
 }
 
-void conn_move(Lab *lab, Conn *conn, int host)
+void lab_move(Lab *lab, Conn *conn, struct slice_id id, int host)
 {
-    struct slice_id id;
     Image image;
-    int old = conn->server.fd;
 
-    conn_id(lab, conn, &id);
     g_assert_cmpint(lab_quiesce(lab, id), ==, 0);
-    conn_hold(lab, conn);
+    if (!conn->held) {
+        conn_hold(lab, conn);
+    }
     g_assert_cmpint(lab_unplug(lab, id, &image, NULL), ==, 0);
     g_assert_cmpint(lab_end(lab, id, SLICE_FINISH_FORGET), ==, 0);
     g_assert_cmpint(lab_plug(lab, host, &image, NULL), ==, 0);
     /* From now on the switch sends it there; the source has nothing to say. */
     conn->host = host;
-    g_assert_cmpint(lab_end(lab, image.slice, SLICE_FINISH_OPEN), ==, 0);
+    g_assert_cmpint(lab_end(lab, id, SLICE_FINISH_OPEN), ==, 0);
     conn_release(lab, conn, host);
-    conn->server.fd = lab_accept(lab, host);
-    close(old);
     image_clear(&image);
+}
+
+/* What the application above is given when the connection has arrived. */
+static int conn_take(Lab *lab, struct slice_id id)
+{
+    struct slice_capsule_op op = { .size = sizeof(op), .id = id };
+
+    g_assert_cmpint(lab_ioctl(lab, SLICE_IOC_GET_HANDLE, &op), ==, 0);
+    g_assert_cmpint(ioctl(op.handle, FIONBIO, &(int){ 1 }), ==, 0);
+    return op.handle;
+}
+
+void conn_move(Lab *lab, Conn *conn, int host)
+{
+    struct slice_id id;
+    int old = conn->server.fd;
+
+    conn_id(lab, conn, &id);
+    lab_move(lab, conn, id, host);
+    conn->server.fd = conn->is_covered ? conn_take(lab, id) :
+                                         lab_accept(lab, host);
+    close(old);
+}
+
+void conn_cover(Lab *lab, Conn *conn)
+{
+    struct slice_layer layer = {
+        .size = sizeof(layer), .flags = SLICE_LAYER_PASSIVE,
+        .name = "tcp-lab", .version = 1, .rank = 100, .provider_fd = -1,
+    };
+    struct slice_register reg = { .size = sizeof(reg), .handle = conn->port };
+    struct slice_dep dep = { .size = sizeof(dep) };
+
+    if (!lab->has_layer) {
+        g_assert_cmpint(lab_ioctl(lab, SLICE_IOC_LAYER, &layer), ==, 0);
+        lab->has_layer = TRUE;
+    }
+    g_assert_cmpint(lab_ioctl(lab, SLICE_IOC_REGISTER, &reg), ==, 0);
+    dep.capsule = reg.id;
+    conn_id(lab, conn, &dep.needs);
+    g_assert_cmpint(lab_ioctl(lab, SLICE_IOC_SET_DEP, &dep), ==, 0);
+    conn->cover = reg.id;
+    conn->is_covered = TRUE;
 }
 
 /* ---- changing an image ---- */
@@ -169,6 +212,27 @@ struct slice_image_tcp *image_tcp(const Image *image)
 
     g_assert_nonnull(record);
     return (void *)(record + sizeof(struct slice_image_record));
+}
+
+void image_rename(Image *image)
+{
+    struct slice_image_header *header = (void *)image->data;
+    guint64 incarnation = GUINT64_FROM_LE(header->incarnation) + 1000;
+    gsize at = sizeof(*header);
+    guint32 i;
+
+    header->incarnation = GUINT64_TO_LE(incarnation);
+    image->slice.incarnation = incarnation;
+    /* CAPSULE records come first. */
+    for (i = 0; i < GUINT32_FROM_LE(header->n_capsules); i++) {
+        struct slice_image_capsule *capsule =
+            (void *)(image->data + at + sizeof(struct slice_image_record));
+
+        capsule->incarnation = GUINT64_TO_LE(
+            GUINT64_FROM_LE(capsule->incarnation) + 1000);
+        at += sizeof(struct slice_image_record) + sizeof(*capsule);
+    }
+    image_seal(image);
 }
 
 static guint32 image_crc32c(const guint8 *data, gsize bytes)

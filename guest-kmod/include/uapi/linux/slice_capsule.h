@@ -162,13 +162,15 @@ struct slice_image_end {
  */
 struct slice_image_tcp {
 	struct slice_image_flow flow;
-	__le32 state;			/* TCP_ESTABLISHED 1, TCP_CLOSE_WAIT 8 */
+	__le32 state;			/* as Linux numbers them: ESTABLISHED 1,
+					 * FIN_WAIT1 4, FIN_WAIT2 5, CLOSE_WAIT 8,
+					 * LAST_ACK 9, CLOSING 11 */
 	__le32 options;			/* SLICE_TCP_OPT_* */
 	__le32 copied_seq;
 	__le32 rcv_nxt;
 	__le32 snd_una;
 	__le32 snd_nxt;
-	__le32 write_seq;
+	__le32 write_seq;		/* with our FIN, once shut down */
 	__le32 snd_wl1;
 	__le32 snd_wnd;
 	__le32 max_window;
@@ -177,7 +179,7 @@ struct slice_image_tcp {
 	__le32 snd_sml;
 	__le32 pushed_seq;
 	__le32 recv_bytes;		/* of the TCP_RECV record */
-	__le32 send_bytes;		/* of the TCP_SEND record */
+	__le32 send_bytes;		/* of the TCP_SEND record; no FIN */
 	__le32 sent_bytes;		/* how many of those were transmitted */
 	__le32 tsval;			/* last clock value for TSval */
 	__le32 ts_recent;
@@ -208,12 +210,23 @@ struct slice_image_tcp {
 	__u8 snd_wscale;
 	__u8 rcv_wscale;
 	__u8 tos;
-	__u8 ttl;
+	__u8 ttl;			/* 0: the default */
 	__u8 congestion[16];		/* name, zero padded */
 	__u8 next_hop_mac[6];		/* zero: unknown */
-	__u8 rsvd[6];
+	__u8 tclass;			/* of IPv6 sockets */
+	__u8 hop_limit;			/* of IPv6 sockets; 0: the default */
+	__u8 pmtudisc;			/* IP_PMTUDISC_* 0 .. 5 */
+	__u8 rsvd[3];
 	__le64 frozen_clock_ns;		/* age of the snapshot when the image was sealed */
+	__le64 max_pacing_rate;		/* bytes/s; ~0: none */
+	__le32 rcvtimeo_ms;		/* of a blocking call; ~0: none */
+	__le32 sndtimeo_ms;
+	__le32 rcvlowat;
+	__le32 notsent_lowat;		/* 0: the target's default */
+	__le32 linger2_s;		/* TCP_LINGER2; 0: the default, ~0: none */
+	__le32 rsvd2;
 };
+
 /**
  * struct slice_image_tcp_ahead - bytes that came out of order, maybe SACKed
  * @seq: of the first; the runs of a record ascend and do not overlap, and begin
@@ -239,6 +252,9 @@ struct slice_image_tcp_ahead {
 #define SLICE_TCP_OPT_REUSEPORT	0x0800
 #define SLICE_TCP_OPT_ACK_PENDING 0x1000	/* a delayed ACK is owed */
 #define SLICE_TCP_OPT_MAPPED	0x2000	/* an IPv6 socket, addresses v4-mapped */
-#define SLICE_TCP_OPT_KNOWN	0x3fff
+#define SLICE_TCP_OPT_SHUT_RECV	0x4000	/* shutdown() of the input, by the server */
+#define SLICE_TCP_OPT_ORPHAN	0x8000	/* closed: the kernel sends what is left */
+#define SLICE_TCP_OPT_OOBINLINE	0x10000
+#define SLICE_TCP_OPT_KNOWN	0x1ffff
 
 #endif /* _UAPI_LINUX_SLICE_CAPSULE_H */

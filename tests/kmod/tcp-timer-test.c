@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tcp-timer-test.c - nobody waits for a retransmission timer because of a move
+ *
+ * Needs root, /dev/slice and /dev/net/tun. See tcp-lab.h for the topology. What
+ * could be missing after a move: an acknowledgement that the source had put
+ * off, a last packet that was lost on its way out, the news that the window is
+ * open, what the client sent in between.
+ */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tcp-lab.h"
+
+#define MIB (1u << 20)
+
+static void forward_all(Lab *lab)
+{
+    while (lab_forward(lab)) {
+        continue;
+    }
+}
+
+static int client_unacked(const Conn *conn)
+{
+    int bytes;
+
+    g_assert_cmpint(ioctl(conn->client.fd, TIOCOUTQ, &bytes), ==, 0);
+    return bytes;
+}
+
+static void exchange(Lab *lab, Conn *conn, guint64 bytes)
+{
+    conn_say(conn, bytes, bytes);
+    lab_finish(lab, conn);
+}
+
+/* The target says what the source had put off, without being asked. */
+static void test_delayed_ack(gconstpointer net)
+{
+    Lab *lab = lab_new(GPOINTER_TO_INT(net));
+    Conn *conn = lab_connect(lab);
+
+    exchange(lab, conn, 1000);
+    lab_settle(lab, 100);
+    setsockopt(conn->server.fd, SOL_TCP, TCP_QUICKACK, &(int){ 0 },
+               sizeof(int));
+    conn->server.reads = FALSE;
+    conn_say(conn, 100, 0);
+    while (conn->client.tx < conn->client.tx_goal) {
+        lab_step(lab, 0);
+    }
+    conn_move(lab, conn, LAB_B);
+    forward_all(lab);
+    g_assert_cmpint(client_unacked(conn), ==, 0);
+    conn->server.reads = TRUE;
+    lab_finish(lab, conn);
+    g_assert_cmpuint(lab->seen.n_again, ==, 0);
+    lab_free(lab);
+}
+
+/*
+ * The last packets were lost behind the source (in its queue, in the switch):
+ * the target misses them by a loss probe, as the source would have.
+ */
+static void test_lost_tail(gconstpointer net)
+{
+    Lab *lab = lab_new(GPOINTER_TO_INT(net));
+    Conn *conn = lab_connect(lab);
+
+    exchange(lab, conn, 100000);
+    lab_settle(lab, 100);
+    lab->loss_permille = 1000;
+    conn_say(conn, 0, 6000);
+    while (conn->server.tx < conn->server.tx_goal) {
+        lab_step(lab, 0);
+    }
+    forward_all(lab);
+    g_assert_cmpuint(conn->client.rx, <, conn->server.tx);
+    conn_move(lab, conn, LAB_B);
+    lab->loss_permille = 0;
+    lab_finish(lab, conn);
+    g_assert_cmpuint(lab_counter(lab, LAB_B, "TCPLossProbes"), >, 0);
+    lab_assert_silent(lab, 0);
+    lab_free(lab);
+}
+
+/* The client had filled the window; it learns at once that there is room. */
+static void test_window_opens(gconstpointer net)
+{
+    Lab *lab = lab_new(GPOINTER_TO_INT(net));
+    Conn *conn = lab_connect(lab);
+    guint64 probes;
+
+    exchange(lab, conn, 1000);
+    conn->server.reads = FALSE;
+    conn_say(conn, 8 * MIB, 0);
+    lab_settle(lab, 150);
+    g_assert_cmpuint(conn->client.tx, <, conn->client.tx_goal);
+    conn_move(lab, conn, LAB_B);
+    forward_all(lab);
+    probes = conn->client.tx;
+    conn->server.reads = TRUE;
+    while (conn->server.rx < probes) {
+        lab_step(lab, 0);
+    }
+    /* More than was in flight and queued at the move: it goes on. */
+    lab_finish(lab, conn);
+    lab_assert_silent(lab, 0);
+    lab_free(lab);
+}
+
+/* What was under way both ways goes on where it was; nothing is sent again. */
+static void test_nothing_again(gconstpointer net)
+{
+    Lab *lab = lab_new(GPOINTER_TO_INT(net));
+    Conn *conn = lab_connect(lab);
+    guint64 timeouts;
+    int i;
+
+    exchange(lab, conn, 1000);
+    lab_forget_seen(lab);
+    for (i = 0; i < 20; i++) {
+        /* The client's bytes are on their way when the server leaves. */
+        conn_hold(lab, conn);
+        conn_say(conn, 3000, 0);
+        while (conn->client.tx < conn->client.tx_goal) {
+            lab_step(lab, 0);
+        }
+        conn_move(lab, conn, conn->host == LAB_A ? LAB_B : LAB_A);
+        exchange(lab, conn, 3000);
+    }
+    timeouts = lab_counter(lab, LAB_A, "TCPTimeouts") +
+               lab_counter(lab, LAB_B, "TCPTimeouts") +
+               lab_counter(lab, LAB_CLIENT, "TCPTimeouts");
+    g_test_message("%" G_GUINT64_FORMAT " timeouts, %u frames again", timeouts,
+                   lab->seen.n_again);
+    /* A timer that fires early on a slow machine finds that all has arrived. */
+    g_assert_cmpuint(lab->seen.n_again, <=,
+                     lab_counter(lab, LAB_CLIENT, "TCPDSACKRecv"));
+    lab_assert_silent(lab, 0);
+    lab_free(lab);
+}
+
+#define V4 GINT_TO_POINTER(LAB_IPV4)
+#define V6 GINT_TO_POINTER(LAB_IPV6)
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_data_func("/tcp/timer/delayed-ack-is-sent", V4,
+                         test_delayed_ack);
+    g_test_add_data_func("/tcp/timer/ipv6/delayed-ack-is-sent", V6,
+                         test_delayed_ack);
+    g_test_add_data_func("/tcp/timer/lost-tail-is-probed", V4, test_lost_tail);
+    g_test_add_data_func("/tcp/timer/ipv6/lost-tail-is-probed", V6,
+                         test_lost_tail);
+    g_test_add_data_func("/tcp/timer/window-opens", V4, test_window_opens);
+    g_test_add_data_func("/tcp/timer/nothing-is-sent-again", V4,
+                         test_nothing_again);
+    g_test_add_data_func("/tcp/timer/ipv6/nothing-is-sent-again", V6,
+                         test_nothing_again);
+    return g_test_run();
+}
