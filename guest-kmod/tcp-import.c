@@ -598,6 +598,8 @@ void slice_tcp_open(struct slice_capsule *capsule)
 	struct sock *sk;
 
 	sk = slice_tcp_hold_sock(conn);
+	if (sk)
+		slice_tcp_track(conn->net, &conn->flow.flow);
 	slice_mute_remove(conn->net, &conn->flow.flow, conn);
 	if (!sk)
 		return;

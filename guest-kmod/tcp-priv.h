@@ -191,6 +191,13 @@ int slice_tcp_plug(struct slice_capsule *capsule,
 void slice_tcp_open(struct slice_capsule *capsule);
 void slice_tcp_discard(struct slice_capsule *capsule);
 
+/* ---- tcp-conntrack.c ---- */
+/* Connection tracking in this namespace, if there is any, takes the flow for an
+ * established connection of the client's; or knows nothing of it any more.  May
+ * sleep. */
+void slice_tcp_track(struct net *net, const struct slice_image_flow *flow);
+void slice_tcp_untrack(struct net *net, const struct slice_image_flow *flow);
+
 /* ---- tcp-accept.c ---- */
 /* Is there a marked listener that would take this flow? */
 bool slice_tcp_has_listener(struct net *net,

@@ -492,7 +492,11 @@ void slice_tcp_bury(struct slice_tcp *conn)
 /* It lives elsewhere: what was not handed over has been sent again by now. */
 static void slice_tcp_forget(struct slice_capsule *capsule)
 {
-	slice_tcp_bury(slice_capsule_priv(capsule));
+	struct slice_tcp *conn = slice_capsule_priv(capsule);
+
+	slice_tcp_bury(conn);
+	if (conn && conn->flow.is_known)
+		slice_tcp_untrack(conn->net, &conn->flow.flow);
 }
 
 static int slice_tcp_get_handle(struct slice_capsule *capsule,
