@@ -292,6 +292,7 @@ static int lab_route_tcp(Lab *lab, int from, const guint8 *frame, gsize bytes,
     if (tcp->fin) {
         lab_look_at_fin(lab, conn, ntohl(tcp->seq) + tcp_bytes - tcp->doff * 4);
     }
+    conn->next = ntohl(tcp->seq) + tcp_bytes - tcp->doff * 4 + tcp->fin;
     lab->seen.n_from_hosts++;
     if (from != conn->host) {
         lab->seen.n_strange++;

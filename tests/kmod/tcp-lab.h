@@ -85,6 +85,7 @@ typedef struct Peer {
  * @seq_is_known: @seq is set
  * @tsval: the last timestamp that a host has sent
  * @tsval_is_known: @tsval is set
+ * @next: end of the last frame of a host in the sequence space
  * @fin: where the FIN of a host stands
  * @fin_is_known: @fin is set
  * @is_covered: a capsule above it takes its descriptor, see conn_cover()
@@ -100,6 +101,7 @@ typedef struct Conn {
     gboolean seq_is_known;
     guint32 tsval;
     gboolean tsval_is_known;
+    guint32 next;
     guint32 fin;
     gboolean fin_is_known;
     gboolean is_covered;

@@ -7,8 +7,12 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/ethernet.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -176,6 +180,89 @@ static void test_negotiated(gconstpointer net)
     lab_free(lab);
 }
 
+static guint16 checksum(const void *data, gsize bytes)
+{
+    const guint8 *at = data;
+    guint32 sum = 0;
+    gsize i;
+
+    for (i = 0; i < bytes; i++) {
+        sum += i & 1 ? at[i] : at[i] << 8;
+    }
+    sum = (sum & 0xffff) + (sum >> 16);
+    return g_htons(~(sum + (sum >> 16)) & 0xffff);
+}
+
+/* A router on the way to the client says that packets are too big for it. */
+static void send_too_big(Lab *lab, const Conn *conn, guint16 mtu)
+{
+    struct {
+        guint8 rsvd[2];         /* so that what follows is aligned */
+        struct ether_header ether;
+        struct iphdr ip;
+        struct icmphdr icmp;
+        struct iphdr inner;
+        guint16 port[2];
+        guint32 seq;
+    } frame = {
+        .ether.ether_dhost = { 2, 0, 0, 0, 0, 0x10 },
+        .ether.ether_shost = { 2, 0, 0, 0, 0, 0x20 },
+        .ether.ether_type = htons(ETHERTYPE_IP),
+        .ip.version = 4, .ip.ihl = 5, .ip.ttl = 64,
+        .ip.protocol = IPPROTO_ICMP,
+        .ip.saddr = inet_addr("192.0.2.20"),
+        .ip.daddr = inet_addr("192.0.2.10"),
+        .icmp.type = ICMP_DEST_UNREACH, .icmp.code = ICMP_FRAG_NEEDED,
+        .icmp.un.frag.mtu = htons(mtu),
+        .inner.version = 4, .inner.ihl = 5, .inner.ttl = 64,
+        .inner.protocol = IPPROTO_TCP, .inner.tot_len = htons(1500),
+        .inner.saddr = inet_addr("192.0.2.10"),
+        .inner.daddr = inet_addr("192.0.2.20"),
+        .port = { htons(LAB_PORT), htons(conn->port) },
+        .seq = htonl(conn->next),
+    };
+    const gsize inner_bytes = sizeof(frame) - offsetof(typeof(frame), icmp);
+
+    frame.ip.tot_len = htons(sizeof(frame.ip) + inner_bytes);
+    frame.ip.check = checksum(&frame.ip, sizeof(frame.ip));
+    frame.icmp.checksum = checksum(&frame.icmp, inner_bytes);
+    lab_write_frame(lab, conn->host, &frame.ether,
+                    sizeof(frame) - sizeof(frame.rsvd));
+}
+
+static guint path_mtu(const Conn *conn)
+{
+    struct tcp_info info;
+    socklen_t length = sizeof(info);
+
+    getsockopt(conn->server.fd, SOL_TCP, TCP_INFO, &info, &length);
+    return info.tcpi_pmtu;
+}
+
+static gboolean has_learnt(Lab *lab, gpointer conn)
+{
+    return path_mtu(conn) == 1300;
+}
+
+/* The target need not learn again what does not fit. */
+static void test_path_mtu(void)
+{
+    Lab *lab = lab_new(LAB_IPV4);
+    Conn *conn = lab_connect(lab);
+
+    conn_say(conn, 1000, 1000);
+    lab_finish(lab, conn);
+    lab_settle(lab, 50);
+    g_assert_cmpuint(path_mtu(conn), ==, 1500);
+    send_too_big(lab, conn, 1300);
+    lab_run(lab, has_learnt, conn);
+    conn_move(lab, conn, LAB_B);
+    g_assert_cmpuint(path_mtu(conn), ==, 1300);
+    conn_say(conn, 100000, 100000);
+    lab_finish(lab, conn);
+    lab_free(lab);
+}
+
 /* A client that can do nothing of this finds a server that does nothing of it. */
 static void test_plain_client(void)
 {
@@ -230,6 +317,7 @@ int main(int argc, char **argv)
                          GINT_TO_POINTER(LAB_IPV4), test_negotiated);
     g_test_add_data_func("/tcp/option/ipv6/what-was-negotiated",
                          GINT_TO_POINTER(LAB_IPV6), test_negotiated);
+    g_test_add_func("/tcp/option/path-mtu", test_path_mtu);
     g_test_add_func("/tcp/option/client-without-options", test_plain_client);
     return g_test_run();
 }
