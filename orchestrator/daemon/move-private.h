@@ -26,6 +26,7 @@ typedef struct {
     guint serial;
     guint timer;
     gboolean source_lost;
+    gboolean source_silent; /* source_lost is only a guess: it has not answered a restarted sliced */
     gboolean target_lost;
     gboolean rerouted;
     gboolean refused_by_source; /* S never accepted the term: nothing to abort */

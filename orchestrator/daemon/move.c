@@ -545,6 +545,19 @@ static void reroute_undo(Move *move)
     route(move, move->source, routed_back);
 }
 
+/*
+ * It is T's.  Should S die now and we be restarted, this is what tells that from an abort that nobody
+ * has answered, whose target may be cancelled.
+ */
+static void forgotten(Move *move)
+{
+    if (decide(move, SLICE_DECISION_FORGOTTEN)) {
+        slice_move_settle(move);
+    } else {
+        try_again(move);
+    }
+}
+
 static void abort_answered(const SliceReply *reply, const GError *error,
                            gpointer data)
 {
@@ -554,7 +567,7 @@ static void abort_answered(const SliceReply *reply, const GError *error,
         /* Its death is told apart; in doubt the slice waits, and we ask again. */
         try_again(move);
     } else if (move && reply->answer == SLICE_ANSWER_FORGOTTEN) {
-        slice_move_settle(move);
+        forgotten(move);
     } else if (move && (reply->answer == SLICE_ANSWER_BUSY ||
                         reply->answer == SLICE_ANSWER_STALE_ORCHESTRATOR)) {
         /* Stale: a newer orchestrator resolves it; this one must not say how. */
@@ -566,8 +579,36 @@ static void abort_answered(const SliceReply *reply, const GError *error,
     slice_move_unref(hold);
 }
 
+static void silent_fenced(const GError *error, gpointer data)
+{
+    Move *hold, *move = arrived(data, &hold);
+
+    if (move && error) {
+        /* It may still forget the slice, if T has plugged it: T must not be cancelled. */
+        g_warning("slice %s waits: %s", move->entry->id, error->message);
+        try_again(move);
+    } else if (move) {
+        move->source_silent = FALSE;
+        undone(move);
+    }
+    slice_move_unref(hold);
+}
+
 static void quiesce_undo(Move *move)
 {
+    if (move->source_silent && engine_of(move, move->source)) {
+        /* It was only slow: begin again with what was left out. */
+        move->source_silent = FALSE;
+        move->source_lost = FALSE;
+        move->step = REROUTE;
+        slice_move_undo_next(move);
+        return;
+    }
+    if (move->source_silent) {
+        move->mover->ops->fence(move->source, silent_fenced, await(move),
+                                move->mover->data);
+        return;
+    }
     if (move->source_lost || move->refused_by_source) {
         undone(move);
         return;

@@ -393,21 +393,27 @@ void slice_mover_recover(SliceMover *mover, const SliceMoveRecord *record)
     Move *move = move_new(mover, entry, record->source, record->target,
                           record->term);
     gboolean source = mover->ops->engine(record->source, mover->data) != NULL;
+    gboolean forgotten = record->decision == SLICE_DECISION_FORGOTTEN;
 
     flows_from_text(entry->flows, record->flows);
     g_hash_table_insert(mover->moves, entry->id, move);
     move->step = UNPLUG;
     move->rerouted = TRUE;
-    move->aborted = record->decision == SLICE_DECISION_ABORT;
+    move->aborted = forgotten || record->decision == SLICE_DECISION_ABORT;
     move->source_lost = !source;
+    move->source_silent = !source;
     move->target_lost = !mover->ops->engine(record->target, mover->data);
     slice_move_remember_text(move, SLICE_ERROR_FAILED, "it was interrupted");
     if (record->decision == SLICE_DECISION_TAKEOVER ||
-        (!source && !move->aborted)) {
+        (!source && (forgotten || !move->aborted))) {
         slice_move_enter(move, TAKEOVER, "fence");
         slice_move_take_over(move);
+        return;
+    }
+    slice_move_enter(move, UNDO, "undo unplug");
+    if (forgotten) {
+        slice_move_settle(move);
     } else {
-        slice_move_enter(move, UNDO, "undo unplug");
         slice_move_undo_next(move);
     }
 }

@@ -244,7 +244,8 @@ gboolean slice_store_move_decide(SliceStore *store, guint64 term,
 {
     int changed = slice_store_run(store, "record a decision", error,
                       "UPDATE moves SET decision = ?2 WHERE term = ?1"
-                      " AND outcome IS NULL AND decision IN (0, ?2)", "ii",
+                      " AND outcome IS NULL AND (decision IN (0, ?2) OR"
+                      " (decision = 1 AND ?2 = 3))", "ii",
                       (gint64)term, (gint64)decision);
 
     if (changed > 0) {

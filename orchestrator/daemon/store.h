@@ -20,8 +20,9 @@ typedef struct SliceStore SliceStore;
 
 typedef enum {
     SLICE_DECISION_NONE,
-    SLICE_DECISION_ABORT,    /* never TAKEOVER after it */
-    SLICE_DECISION_TAKEOVER, /* never ABORT after it */
+    SLICE_DECISION_ABORT,     /* never TAKEOVER after it */
+    SLICE_DECISION_TAKEOVER,  /* never ABORT after it */
+    SLICE_DECISION_FORGOTTEN, /* after ABORT: the source has said that it was too late */
 } SliceDecision;
 
 /**
@@ -68,7 +69,7 @@ gboolean slice_store_move_begin(SliceStore *store, const SliceMoveRecord *record
                                 GError **error);
 
 /**
- * slice_store_move_decide() - before ABORT, or before TAKEOVER
+ * slice_store_move_decide() - before ABORT, or before TAKEOVER; once FORGOTTEN was heard
  *
  * Return: FALSE with SLICE_ERROR_REFUSED where the other decision is on disk
  * already, SLICE_ERROR_NOT_FOUND for a move that is not under way.

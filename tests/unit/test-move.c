@@ -558,6 +558,45 @@ static void test_restart_takes_over(Fixture *f, gconstpointer data)
     g_assert_cmpstr(fake_engine_state(f->fake[1], ID), ==, "owner");
 }
 
+/* T has plugged, S and sliced end after this decision. */
+static void plug_and_die(Fixture *f, SliceDecision first, SliceDecision second)
+{
+    g_autoptr(GError) error = NULL;
+
+    fake_engine_stay_silent(f->fake[1], "plugged");
+    begin(f, 60000);
+    while (g_strcmp0(fake_engine_state(f->fake[1], ID), "plugged")) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    slice_store_move_decide(f->store, f->term, first, &error);
+    g_assert_no_error(error);
+    slice_store_move_decide(f->store, f->term, second, &error);
+    g_assert_no_error(error);
+    slice_mover_free(f->mover);
+    f->mover = slice_mover_new(f->store, &ops, f);
+    fake_engine_die(f->fake[0]);
+    while (slice_engine_is_synced(f->engine[0])) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+}
+
+/* A source that lives could still forget the slice, for the PLUGGED that T has sent. */
+static void test_restart_fences_silent(Fixture *f, gconstpointer data)
+{
+    plug_and_die(f, SLICE_DECISION_ABORT, SLICE_DECISION_ABORT);
+    restart(f);
+    g_assert_cmpstr(f->log->str, ==, "fence web1, web2 slice-cancel");
+}
+
+static void test_restart_forgotten(Fixture *f, gconstpointer data)
+{
+    plug_and_die(f, SLICE_DECISION_ABORT, SLICE_DECISION_FORGOTTEN);
+    restart(f);
+    g_assert_cmpstr(f->log->str, ==, "fence web1, web2 slice-takeover, "
+                    "route web2");
+    g_assert_cmpstr(fake_engine_state(f->fake[1], ID), ==, "owner");
+}
+
 /* ---- moves that engines make ---- */
 
 /* Return: the term under which web1's engine moves the slice to web2, as far as the states say. */
@@ -734,6 +773,8 @@ int main(int argc, char **argv)
     ADD("/move/restart-undoes", test_restart_undoes);
     ADD("/move/restart-finishes-what-has-gone", test_restart_finishes);
     ADD("/move/restart-takes-over-from-a-dead-source", test_restart_takes_over);
+    ADD("/move/restart-fences-a-silent-source-before-it-cancels", test_restart_fences_silent);
+    ADD("/move/restart-takes-over-what-a-dead-source-had-forgotten", test_restart_forgotten);
     ADD("/move/adopted-from-a-dead-source", test_adopted_from_dead_source);
     ADD("/move/adopted-from-a-dead-target", test_adopted_from_dead_target);
     ADD("/move/term-that-was-never-leased-decides-nothing", test_unleased_is_not_adopted);

@@ -175,6 +175,18 @@ static void test_never_both_decisions(Fixture *f, gconstpointer data)
     g_assert_error(error, SLICE_ERROR, SLICE_ERROR_REFUSED);
 }
 
+static void test_forgotten_follows_abort(Fixture *f, gconstpointer data)
+{
+    g_autoptr(SliceStore) store = open_store(f);
+    guint64 term = slice_store_next_term(store);
+
+    begin(store, term);
+    g_assert_true(slice_store_move_decide(store, term, SLICE_DECISION_ABORT, NULL));
+    g_assert_true(slice_store_move_decide(store, term, SLICE_DECISION_FORGOTTEN, NULL));
+    g_assert_false(slice_store_move_decide(store, term, SLICE_DECISION_ABORT, NULL));
+    g_assert_false(slice_store_move_decide(store, term, SLICE_DECISION_TAKEOVER, NULL));
+}
+
 static void test_unknown_move_is_not_decided(Fixture *f, gconstpointer data)
 {
     g_autoptr(SliceStore) store = open_store(f);
@@ -374,6 +386,7 @@ int main(int argc, char **argv)
     ADD("/store/intention-survives-kill", test_intention_survives_kill);
     ADD("/store/decision-survives-kill", test_decision_survives_kill);
     ADD("/store/never-both-decisions", test_never_both_decisions);
+    ADD("/store/forgotten-follows-abort-and-stays", test_forgotten_follows_abort);
     ADD("/store/unknown-move-is-not-decided", test_unknown_move_is_not_decided);
     ADD("/store/ended-move-is-not-told", test_ended_move_is_not_told);
     ADD("/store/one-orchestrator-at-a-time", test_one_at_a_time);
