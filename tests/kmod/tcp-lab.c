@@ -649,7 +649,7 @@ void lab_begin_connect(Lab *lab, int fd)
     g_assert_cmpint(errno, ==, EINPROGRESS);
 }
 
-Conn *lab_connect(Lab *lab)
+Conn *lab_dial(Lab *lab)
 {
     socklen_t length = sizeof(struct sockaddr_in6);
     struct sockaddr_in6 own;
@@ -669,9 +669,18 @@ Conn *lab_connect(Lab *lab)
                                 &length), ==, 0);
     /* The port is in the same place for both. */
     conn->port = ntohs(own.sin6_port);
-    conn->server.fd = lab_accept(lab, LAB_A);
+    conn->server.fd = -1;
+    lab_run(lab, lab_listener_has_one, &lab->listener[LAB_A]);
     lab_settle(lab, 20);
     g_ptr_array_add(lab->conns, conn);
+    return conn;
+}
+
+Conn *lab_connect(Lab *lab)
+{
+    Conn *conn = lab_dial(lab);
+
+    conn->server.fd = lab_accept(lab, LAB_A);
     return conn;
 }
 

@@ -179,6 +179,8 @@ void lab_write_frame(Lab *lab, int host, const void *frame, gsize bytes);
 
 /* A nonblocking socket of the client's begins to connect to the servers. */
 void lab_begin_connect(Lab *lab, int fd);
+/* A client connects; the server's end waits in host A's accept queue. */
+Conn *lab_dial(Lab *lab);
 /* A client connects, host A accepts: both ends read, nothing is to be sent. */
 Conn *lab_connect(Lab *lab);
 void conn_close(Lab *lab, Conn *conn);
