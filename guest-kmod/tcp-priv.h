@@ -44,6 +44,7 @@ struct slice_flow {
  * @wants_keepalive: SO_KEEPALIVE is set when it opens
  * @is_top: nobody needs it: it goes to a listener's accept queue
  * @is_orphan: closed by its application; the kernel sends what is left
+ * @is_child: of a marked listener; whoever accepts it will name it
  */
 struct slice_tcp {
 	struct slice_flow flow;
@@ -59,6 +60,7 @@ struct slice_tcp {
 	bool wants_keepalive;
 	bool is_top;
 	bool is_orphan;
+	bool is_child;
 };
 
 /* States that can be exported. */

@@ -253,6 +253,7 @@ static void slice_tcp_ulp_clone(const struct request_sock *req,
 		atomic64_inc(&slice_tcp_n_failed);
 		return;
 	}
+	conn->is_child = true;
 	slice_tcp_attach(conn, newsk);
 }
 
@@ -395,14 +396,19 @@ void slice_tcp_stats(struct slice_tcp_stats *ret_stats)
  * A connection that is half closed by its application means something to that
  * application only: without a layer above, nobody at the target could take it.
  * An orphan is the kernel's; one that a layer still needs is being ended by it.
+ * A listener's child that nobody has named yet waits to be accepted, or to be
+ * given the capsule that it will need at the target: here, in a moment.
  */
-static bool slice_tcp_has_heir(struct slice_capsule *capsule,
+static bool slice_tcp_has_heir(const struct slice_tcp *conn,
 			       const struct sock *sk)
 {
+	const struct slice_capsule *capsule = conn->capsule;
 	bool is_needed = !list_empty(&capsule->needed_by);
 
 	if (sock_flag(sk, SOCK_DEAD))
 		return !is_needed;
+	if (!is_needed && conn->is_child && list_empty(&capsule->words))
+		return false;
 	return is_needed || !slice_tcp_is_shut(READ_ONCE(sk->sk_state));
 }
 
@@ -410,7 +416,7 @@ enum slice_why slice_tcp_why_of(struct slice_tcp *conn, const struct sock *sk)
 {
 	enum slice_why why = slice_tcp_refusal(sk);
 
-	if (why == SLICE_WHY_NONE && !slice_tcp_has_heir(conn->capsule, sk))
+	if (why == SLICE_WHY_NONE && !slice_tcp_has_heir(conn, sk))
 		return SLICE_WHY_STATE;
 	return why;
 }
