@@ -492,8 +492,13 @@ static PHP_MSHUTDOWN_FUNCTION(slice)
     return SUCCESS;
 }
 
-/* After a fatal error PHP may not have closed the session. */
-static PHP_RSHUTDOWN_FUNCTION(slice)
+/*
+ * After a fatal error PHP may not have closed the session.  Only after all
+ * modules' RSHUTDOWN: ours comes before that of the session module, which writes
+ * what a script has left open; detached before, the session could leave without
+ * it.
+ */
+static ZEND_MODULE_POST_ZEND_DEACTIVATE_D(slice)
 {
     if (active && store.opener) {
         slice_store_detach(&store, &attached);
@@ -525,13 +530,13 @@ zend_module_entry slice_module_entry = {
     PHP_MINIT(slice),
     PHP_MSHUTDOWN(slice),
     NULL,
-    PHP_RSHUTDOWN(slice),
+    NULL,
     PHP_MINFO(slice),
     PHP_SLICE_VERSION,
     PHP_MODULE_GLOBALS(slice),
     NULL,
     NULL,
-    NULL,
+    ZEND_MODULE_POST_ZEND_DEACTIVATE_N(slice),
     STANDARD_MODULE_PROPERTIES_EX
 };
 
