@@ -159,6 +159,26 @@ LabSlice *cluster_slice(Cluster *c, HttpConnection *http)
     return slice;
 }
 
+LabSlice *cluster_labelled(Cluster *c, const char *label, unsigned int n_flows)
+{
+    gint64 deadline = g_get_monotonic_time() + TEST_TIMEOUT_MS * G_TIME_SPAN_MILLISECOND;
+
+    for (;;) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GPtrArray) slices = lab_slice_list(c->lab, &error);
+
+        g_assert_no_error(error);
+        for (guint i = 0; i < slices->len; i++) {
+            LabSlice *slice = g_ptr_array_index(slices, i);
+
+            if (!strcmp(slice->label, label) && slice->n_flows == n_flows) {
+                return g_ptr_array_steal_index(slices, i);
+            }
+        }
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline);
+    }
+}
+
 LabVm *cluster_vm(Cluster *c, const char *name)
 {
     for (int i = 0; i < N_VMS; i++) {

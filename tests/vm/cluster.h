@@ -49,6 +49,8 @@ char *cluster_get_vm(HttpConnection *http, uint64_t *counter);
 
 /** cluster_slice: the slice of a connection. */
 LabSlice *cluster_slice(Cluster *cluster, HttpConnection *http);
+/** cluster_labelled: the slice with this label, once it has @n_flows connections. */
+LabSlice *cluster_labelled(Cluster *cluster, const char *label, unsigned int n_flows);
 /** cluster_other: the VM that is not @name. */
 LabVm *cluster_other(Cluster *cluster, const char *name);
 LabVm *cluster_vm(Cluster *cluster, const char *name);

@@ -112,28 +112,6 @@ static LabSlice *chatter_slice(Cluster *cluster, const Chatter *chatter)
     return slice;
 }
 
-/* The room is known by its name, and its members by their number. */
-static void wait_for_room(Cluster *cluster, unsigned int n_members, LabSlice **ret_slice)
-{
-    gint64 deadline = g_get_monotonic_time() + TEST_TIMEOUT_MS * G_TIME_SPAN_MILLISECOND;
-
-    *ret_slice = NULL;
-    while (!*ret_slice) {
-        g_autoptr(GError) error = NULL;
-        g_autoptr(GPtrArray) slices = lab_slice_list(cluster->lab, &error);
-
-        g_assert_no_error(error);
-        g_assert_cmpint(g_get_monotonic_time(), <, deadline);
-        for (guint i = 0; i < slices->len && !*ret_slice; i++) {
-            LabSlice *slice = g_ptr_array_index(slices, i);
-
-            if (!strcmp(slice->label, "lobby") && slice->n_flows == n_members) {
-                *ret_slice = g_ptr_array_steal_index(slices, i);
-            }
-        }
-    }
-}
-
 static void test_half_a_line(Cluster *cluster)
 {
     g_autoptr(LabSlice) slice = NULL;
@@ -167,7 +145,7 @@ static void test_room_moves_together(Cluster *cluster)
     chatter_joins(cluster, &bob, "bob");
     chatter_joins(cluster, &carol, "carol");
     chatter_hears(&bob, "carol is here");
-    wait_for_room(cluster, 2, &room);
+    room = cluster_labelled(cluster, "lobby", 2);
     for (int i = 0; i < N_MOVES; i++) {
         cluster_move(cluster, room);
         chatter_say(&bob, "hello, carol\n");
