@@ -100,6 +100,11 @@ void lab_client_free(LabClient *client)
     g_free(client);
 }
 
+Lab *lab_client_lab(LabClient *client)
+{
+    return client->lab;
+}
+
 const char *lab_client_name(LabClient *client)
 {
     return client->name;

@@ -29,6 +29,7 @@ struct Lab {
     GPtrArray *clients;
     GPtrArray *links;
     GPid sliced;
+    GPid nfs;
 };
 
 struct LabHost {
@@ -75,6 +76,7 @@ void lab_link_free(LabLink *link);
 /** lab_relay_new: from @port to @engine_port, both on loopback. */
 LabRelay *lab_relay_new(uint16_t port, uint16_t engine_port, GError **error);
 void lab_relay_free(LabRelay *relay);
+Lab *lab_client_lab(LabClient *client);
 
 /* ---- the hand (hand.c): programs in a guest ---- */
 
@@ -98,5 +100,8 @@ static inline gint64 lab_deadline(unsigned int timeout_ms)
 bool lab_poll(int fd, short events, gint64 deadline, const char *what, GError **error);
 /** lab_connect_unix: a connected descriptor or -1; waits for the listener. */
 int lab_connect_unix(const char *path, gint64 deadline, GError **error);
+
+/** lab_wait_tcp: until something listens; in the lab's own network namespace. */
+bool lab_wait_tcp(const char *address, uint16_t port, unsigned int timeout_ms, GError **error);
 
 #endif /* SLICE_TESTS_LAB_INTERNAL_H */

@@ -8,7 +8,9 @@
  */
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -129,6 +131,27 @@ bool lab_wait_socket(const char *path, unsigned int timeout_ms, GError **error)
     }
     close(fd);
     return true;
+}
+
+/* As in lab_connect_unix, there is nothing to wait on between bind() and listen(). */
+bool lab_wait_tcp(const char *address, uint16_t port, unsigned int timeout_ms, GError **error)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port),
+                              .sin_addr.s_addr = inet_addr(address) };
+    gint64 deadline = lab_deadline(timeout_ms);
+
+    while (g_get_monotonic_time() < deadline) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool connected = !connect(fd, (struct sockaddr *)&to, sizeof(to));
+
+        close(fd);
+        if (connected) {
+            return true;
+        }
+        poll(NULL, 0, 10);
+    }
+    g_set_error(error, LAB_ERROR, LAB_ERROR_TIMEOUT, "nothing listens on %s:%u", address, port);
+    return false;
 }
 
 /* In the child, between fork and exec: only what is async-signal-safe. */

@@ -14,6 +14,7 @@
  *                                         ├──┼─ ... VM web2
  *                                            │
  *      the lab itself, 10.78.0.1 ─── br1 ────┘   the VMs' own addresses
+ *      (shared folder, database)
  *
  * br0 is a userspace bridge without any rule until sliced (or a test) installs
  * some; br1 is an ordinary learning switch.  All VMs have the same MAC and IP
@@ -58,6 +59,8 @@ typedef struct LabCapture LabCapture;
 typedef struct LabLink LabLink;
 typedef struct LabRelay LabRelay;
 typedef struct LabQmp LabQmp;
+typedef struct LabBrowser LabBrowser;
+typedef struct WebDriver WebDriver;     /* tests/lib/webdriver.h */
 
 /* ---- the lab (lab.c) ---- */
 
@@ -309,6 +312,47 @@ void lab_relay_set(LabRelay *relay, LabRelayMode mode);
 /** lab_relay_n_spoilt: pieces that were changed so far. */
 unsigned int lab_relay_n_spoilt(LabRelay *relay);
 
+/* ---- what applications stand on (share.c, mariadb.c) ---- */
+
+/** lab_nfs_start: serve the shared folder to the VMs; it keeps its files while
+ *  it is not served, and starts empty with the lab. */
+bool lab_nfs_start(Lab *lab, GError **error);
+/** lab_nfs_stop: end the server at once, as by pulling the plug. */
+void lab_nfs_stop(Lab *lab);
+/** lab_nfs_dir: the shared folder as the lab itself sees it. */
+const char *lab_nfs_dir(Lab *lab);
+/**
+ * lab_vm_share: let a directory of the guest be one of the shared folder
+ * @dir: absolute path in the guest; what is in there goes to the shared folder
+ *	if that has no directory of the same base name
+ *
+ * Sets the guest's clock, too.  Not before lab_vm_save: a mount would then be
+ * restored whose server has forgotten it.
+ */
+bool lab_vm_share(LabVm *vm, const char *dir, GError **error);
+
+#define LAB_DATABASE "demo"
+#define LAB_DATABASE_USER "demo"
+#define LAB_DATABASE_PASSWORD "demo"
+
+/** lab_mariadb_start: an empty table LAB_DATABASE.visits (number, note), at
+ *  LAB_OWN_ADDRESS; runs until the lab ends. */
+bool lab_mariadb_start(Lab *lab, GError **error);
+
+/* ---- a browser (browser.c) ---- */
+
+/**
+ * lab_browser_new: a headless Chromium at a client, as a user without privileges
+ *
+ * It has a profile of its own and says nothing but what its page makes it say.
+ */
+LabBrowser *lab_browser_new(LabClient *client, GError **error);
+/** lab_browser_free: end it; accepts NULL. */
+void lab_browser_free(LabBrowser *browser);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LabBrowser, lab_browser_free)
+/** lab_browser_driver: what it is driven by, borrowed. */
+WebDriver *lab_browser_driver(LabBrowser *browser);
+
 /* ---- sliced (sliced.c) ---- */
 
 /** lab_sliced_start: with the lab's bridge and @host's domains; ready on return. */
@@ -331,6 +375,7 @@ bool lab_slicectl(Lab *lab, const char *const *args, char **ret_output,
 /**
  * struct LabSlice - one line of `slicectl slice list`
  * @client_port: of its first connection; 0 while it has none
+ * @client_ports: of all its connections, @n_flows of them
  */
 typedef struct LabSlice {
     char *id;
@@ -338,6 +383,7 @@ typedef struct LabSlice {
     char *movability;
     char *label;
     uint16_t client_port;
+    uint16_t *client_ports;
     unsigned int n_flows;
 } LabSlice;
 
@@ -348,6 +394,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(LabSlice, lab_slice_free)
 GPtrArray *lab_slice_list(Lab *lab, GError **error);
 /** lab_slice_find: the slice of the connection from @client_port; waits for it. */
 LabSlice *lab_slice_find(Lab *lab, uint16_t client_port, GError **error);
+/** lab_slice_find_whole: the same, when it has @n_flows connections; waits for that. */
+LabSlice *lab_slice_find_whole(Lab *lab, uint16_t client_port, unsigned int n_flows,
+                               GError **error);
 
 /**
  * struct LabMove - how a move ended

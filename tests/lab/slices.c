@@ -25,6 +25,7 @@ void lab_slice_free(LabSlice *slice)
         g_free(slice->vm);
         g_free(slice->movability);
         g_free(slice->label);
+        g_free(slice->client_ports);
         g_free(slice);
     }
 }
@@ -40,10 +41,12 @@ static LabSlice *parse_slice(JsonObject *object)
     slice->movability = g_strdup(string_member(object, "movability"));
     slice->label = g_strdup(string_member(object, "label"));
     slice->n_flows = flows ? json_array_get_length(flows) : 0;
-    if (slice->n_flows) {
-        slice->client_port = json_object_get_int_member(
-            json_array_get_object_element(flows, 0), "remote_port");
+    slice->client_ports = g_new0(uint16_t, slice->n_flows + 1);
+    for (guint i = 0; i < slice->n_flows; i++) {
+        slice->client_ports[i] = json_object_get_int_member(
+            json_array_get_object_element(flows, i), "remote_port");
     }
+    slice->client_port = slice->client_ports[0];
     return slice;
 }
 
@@ -79,8 +82,25 @@ GPtrArray *lab_slice_list(Lab *lab, GError **error)
     return g_steal_pointer(&slices);
 }
 
+static bool has_port(const LabSlice *slice, uint16_t client_port)
+{
+    for (guint i = 0; i < slice->n_flows; i++) {
+        if (slice->client_ports[i] == client_port) {
+            return true;
+        }
+    }
+    return false;
+}
+
 LabSlice *lab_slice_find(Lab *lab, uint16_t client_port, GError **error)
 {
+    return lab_slice_find_whole(lab, client_port, 0, error);
+}
+
+LabSlice *lab_slice_find_whole(Lab *lab, uint16_t client_port, unsigned int n_flows,
+                               GError **error)
+{
+    unsigned int n_seen = 0;
     gint64 deadline = lab_deadline(FIND_TIMEOUT_MS);
 
     do {
@@ -92,13 +112,22 @@ LabSlice *lab_slice_find(Lab *lab, uint16_t client_port, GError **error)
         for (guint i = 0; i < slices->len; i++) {
             LabSlice *slice = g_ptr_array_index(slices, i);
 
-            if (slice->client_port == client_port) {
-                return g_ptr_array_steal_index(slices, i);
+            if (has_port(slice, client_port)) {
+                n_seen = slice->n_flows;
+                if (!n_flows || n_seen == n_flows) {
+                    return g_ptr_array_steal_index(slices, i);
+                }
             }
         }
     } while (g_get_monotonic_time() < deadline);
-    g_set_error(error, LAB_ERROR, LAB_ERROR_TIMEOUT, "sliced knows no slice of the client's port %u",
-                client_port);
+    if (n_seen) {
+        g_set_error(error, LAB_ERROR, LAB_ERROR_TIMEOUT,
+                    "the slice of the client's port %u has %u connections, not %u", client_port,
+                    n_seen, n_flows);
+    } else {
+        g_set_error(error, LAB_ERROR, LAB_ERROR_TIMEOUT,
+                    "sliced knows no slice of the client's port %u", client_port);
+    }
     return NULL;
 }
 

@@ -150,6 +150,7 @@ void lab_vm_free(LabVm *vm)
 
 bool lab_vm_boot(LabVm *vm, GError **error)
 {
+    lab_vm_hang_up(vm);
     return virDomainCreate(vm->domain) == 0 || fail(vm, "starting", error);
 }
 

@@ -145,6 +145,20 @@ static void test_owners(void)
     g_assert_cmpuint(verdict.n_owners, ==, 3);
 }
 
+static void test_clients(void)
+{
+    WirePacket packets[] = { data(1, 1, 9), data(2, 10, 9), data(3, 19, 9), data(4, 28, 9) };
+    g_autoptr(Wire) wire = NULL;
+    g_autoptr(GArray) ports = NULL;
+
+    packets[1].destination_port = packets[3].destination_port = CLIENT + 1;
+    packets[2].source_port = 443;                       /* no client of ours */
+    wire = wire_of(packets, G_N_ELEMENTS(packets));
+    ports = wire_clients(wire, 2 * MS, 4 * MS);
+    g_assert_cmpuint(ports->len, ==, 1);
+    g_assert_cmpuint(g_array_index(ports, uint16_t, 0), ==, CLIENT + 1);
+}
+
 /* A file of one frame, whole or cut at every length: never more than one packet. */
 static void test_cut_files(void)
 {
@@ -191,6 +205,7 @@ int main(int argc, char **argv)
     g_test_add_func("/wire/sequence-numbers-wrap", test_wraps);
     g_test_add_func("/wire/flags-are-counted-for-one-connection", test_flags);
     g_test_add_func("/wire/changes-of-the-server's-place-are-seen", test_owners);
+    g_test_add_func("/wire/a-span's-clients-are-those-that-spoke-in-it", test_clients);
     g_test_add_func("/wire/files-cut-anywhere-are-read-in-bounds", test_cut_files);
     return g_test_run();
 }

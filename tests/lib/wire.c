@@ -167,6 +167,23 @@ void wire_sort(Wire *wire)
     g_array_sort(wire->packets, by_time);
 }
 
+bool wire_read_servers(Wire *servers, const char *dir, GError **error)
+{
+    g_autoptr(GDir) entries = g_dir_open(dir, 0, error);
+    const char *name;
+    uint8_t place = 1;
+
+    while (entries && (name = g_dir_read_name(entries))) {
+        g_autofree char *path = g_build_filename(dir, name, NULL);
+
+        if (g_str_has_suffix(name, "-svc.pcap") && !wire_read(servers, path, place++, error)) {
+            return false;
+        }
+    }
+    wire_sort(servers);
+    return entries != NULL;
+}
+
 /*
  * One direction's payload: how far it got, and when the bytes up to there were
  * last sent.  A repetition is by time-out when its bytes had been silent for as
@@ -304,4 +321,23 @@ void wire_judge(const Wire *wire, uint16_t client_port, bool from_server, bool f
     for (int i = 0; i < 2; i++) {
         g_array_unref(directions[i].sent);
     }
+}
+
+GArray *wire_clients(const Wire *wire, int64_t begin_ns, int64_t end_ns)
+{
+    GArray *ports = g_array_new(FALSE, FALSE, sizeof(uint16_t));
+    g_autofree bool *seen = g_new0(bool, 65536);
+
+    for (guint i = 0; i < wire->packets->len; i++) {
+        const WirePacket *packet = &g_array_index(wire->packets, WirePacket, i);
+        uint16_t port = packet->source_port == SERVER_PORT ? packet->destination_port
+                                                           : packet->source_port;
+
+        if (packet->time_ns >= begin_ns && packet->time_ns < end_ns && !seen[port] &&
+            (packet->source_port == SERVER_PORT || packet->destination_port == SERVER_PORT)) {
+            seen[port] = true;
+            g_array_append_val(ports, port);
+        }
+    }
+    return ports;
 }

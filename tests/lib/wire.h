@@ -47,6 +47,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Wire, wire_free)
 
 /** wire_read: add a pcap file's packets as capture number @place. */
 bool wire_read(Wire *wire, const char *path, uint8_t place, GError **error);
+/**
+ * wire_read_servers: add all captures NAME-svc.pcap of a directory, and sort
+ *
+ * Each gets a number of its own from 1 on.
+ */
+bool wire_read_servers(Wire *wire, const char *dir, GError **error);
 /** wire_sort: by time, after the last wire_read. */
 void wire_sort(Wire *wire);
 
@@ -77,5 +83,9 @@ typedef struct WireVerdict {
  */
 void wire_judge(const Wire *wire, uint16_t client_port, bool from_server, bool from_client,
                 int64_t begin_ns, int64_t end_ns, WireVerdict *ret_verdict);
+
+/** wire_clients: ports of the clients that said or heard something in the span
+ *  [begin, end), in the order of their first packets; (element-type uint16_t). */
+GArray *wire_clients(const Wire *wire, int64_t begin_ns, int64_t end_ns);
 
 #endif /* SLICE_TESTS_WIRE_H */
