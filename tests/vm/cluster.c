@@ -77,6 +77,7 @@ static void tear_down(Case *fixture, gconstpointer data)
 
     cluster_finish(&cluster);
     g_clear_pointer(&cluster.judged, g_array_unref);
+    cluster.all_ns = 0;
     g_clear_pointer(&cluster.pcap, g_free);
     lab_sliced_stop(cluster.lab, SIGTERM, &error);
     g_assert_no_error(error);
@@ -223,6 +224,31 @@ void cluster_judge(Cluster *c, HttpConnection *http)
     cluster_judge_port(c, http_local_port(http));
 }
 
+void cluster_judge_all(Cluster *c)
+{
+    c->all_ns = g_get_real_time() * 1000;
+}
+
+static void judge_connection(const Wire *wire, uint16_t port, int64_t begin_ns, int64_t end_ns)
+{
+    WireVerdict verdict;
+
+    wire_judge(wire, port, true, true, begin_ns, end_ns, &verdict);
+    g_assert_cmpuint(verdict.n_rst, ==, 0);
+    g_assert_cmpuint(verdict.n_fin, ==, 0);
+    g_assert_cmpuint(verdict.n_syn, ==, 0);
+}
+
+static void judge_all(const Wire *wire, int64_t begin_ns, int64_t end_ns)
+{
+    g_autoptr(GArray) ports = wire_clients(wire, begin_ns, end_ns);
+
+    g_assert_cmpuint(ports->len, >, 0);
+    for (guint i = 0; i < ports->len; i++) {
+        judge_connection(wire, g_array_index(ports, uint16_t, i), begin_ns, end_ns);
+    }
+}
+
 void cluster_finish(Cluster *c)
 {
     int64_t end_ns = g_get_real_time() * 1000;
@@ -239,12 +265,11 @@ void cluster_finish(Cluster *c)
     g_assert_no_error(error);
     for (guint i = 0; i < c->judged->len; i++) {
         const Judged *judged = &g_array_index(c->judged, Judged, i);
-        WireVerdict verdict;
 
-        wire_judge(wire, judged->port, true, true, judged->begin_ns, end_ns, &verdict);
-        g_assert_cmpuint(verdict.n_rst, ==, 0);
-        g_assert_cmpuint(verdict.n_fin, ==, 0);
-        g_assert_cmpuint(verdict.n_syn, ==, 0);
+        judge_connection(wire, judged->port, judged->begin_ns, end_ns);
+    }
+    if (c->all_ns) {
+        judge_all(wire, c->all_ns, end_ns);
     }
 }
 

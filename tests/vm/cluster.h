@@ -27,6 +27,7 @@ typedef struct Cluster {
     LabCapture *capture;
     char *pcap;
     GArray *judged;             /* connections that cluster_finish looks at */
+    int64_t all_ns;             /* from when on all are looked at, or 0 */
 } Cluster;
 
 /**
@@ -70,6 +71,9 @@ JsonObject *cluster_engine_slice(LabVm *vm, const char *id);
 void cluster_judge(Cluster *cluster, HttpConnection *http);
 /** cluster_judge_port: the same of one that is not HTTP. */
 void cluster_judge_port(Cluster *cluster, uint16_t client_port);
+/** cluster_judge_all: insist the same of every connection of the client, so that
+ *  none is opened or closed from now on. */
+void cluster_judge_all(Cluster *cluster);
 /** cluster_finish: stop the capture and judge; before connections close. */
 void cluster_finish(Cluster *cluster);
 
