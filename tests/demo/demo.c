@@ -2,7 +2,8 @@
 /*
  * demo.c - PHP sessions move between two VMs while their clients click (slice-demo)
  *
- * usage: slice-demo [--out DIR] [--moves N] [--sessions KIND,...] | --verify DIR
+ * usage: slice-demo [--out DIR] [--moves N] [--sessions KIND,...]
+ *                   [--browser-moves N] | --verify DIR
  *
  *      slice-client ── cl1 ── br0 ─┬─ web1
  *      ( sessions )       rules by │
@@ -12,7 +13,8 @@
  *   2  slices are moved back and forth, one after the other
  *   3  one VM's last slices are moved away, and that VM is destroyed
  *   4  every session answers 20 more requests
- *   5  the verdict is computed from the records (verify.c)
+ *   5  that VM is started again, and a browser's session moves (browse.c)
+ *   6  the verdicts are computed from the records (verify.c, verify-browser.c)
  *
  * The director orders moves through slicectl, as a user would, and knows
  * nothing about how they work.
@@ -27,12 +29,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "browse.h"
 #include "lab.h"
 #include "record.h"
 
 #define N_VMS 2
 #define N_TAIL 20
 #define DEFAULT_MOVES 60
+#define DEFAULT_BROWSER_MOVES 16
 #define BOOT_TIMEOUT_MS 180000
 #define CLIENT_TIMEOUT_MS 60000
 
@@ -48,7 +52,7 @@ typedef struct Session {
 
 typedef struct Demo {
     char *dir;
-    unsigned int n_wanted;
+    unsigned int n_wanted, n_browser_moves;
     Lab *lab;
     LabHost *host;
     LabVm *vms[N_VMS];
@@ -61,6 +65,8 @@ typedef struct Demo {
     Session sessions[SESSIONS_MAX];
     unsigned int n_sessions;
     unsigned int n_ordered, n_moved;
+    bool stumbled;              /* in the second part: the first has a verdict all the same */
+    LabVm *destroyed;
     gint64 begun_us;
 } Demo;
 
@@ -273,6 +279,7 @@ static bool empty_and_destroy(Demo *demo, GError **error)
     if (!lab_command(demo->lab, NULL, argv, NULL, error)) {
         return false;
     }
+    demo->destroyed = demo->vms[strcmp(victim, lab_vm_name(demo->vms[0])) ? 1 : 0];
     fprintf(demo->moves, "destroy\t%s\t%" PRId64 "\ntail\t%d\nwanted\t%u\n", victim,
             (int64_t)g_get_monotonic_time() * 1000, N_TAIL, demo->n_wanted);
     return true;
@@ -295,6 +302,30 @@ static bool finish_client(Demo *demo, GError **error)
         lab_capture_stop(g_steal_pointer(&demo->captures[i]), NULL);
     }
     return true;
+}
+
+/* ---- 5: the browser ---- */
+
+static void say_line(const char *text, gpointer opaque)
+{
+    say(opaque, "%s", text);
+}
+
+static void browse(Demo *demo)
+{
+    g_autoptr(GError) error = NULL;
+    DemoStage stage = { demo->lab, demo->vms, demo->dir, demo->n_browser_moves, say_line, demo };
+
+    if (!demo->n_browser_moves) {
+        return;
+    }
+    say(demo, "%s is started again", lab_vm_name(demo->destroyed));
+    if (!lab_vm_boot(demo->destroyed, &error) ||
+        !lab_vm_wait_up(demo->destroyed, BOOT_TIMEOUT_MS, &error) ||
+        !lab_sliced_wait_ready(demo->lab, N_VMS, &error) || !demo_browse(&stage, &error)) {
+        fprintf(stderr, "slice-demo: the browser: %s\n", error->message);
+        demo->stumbled = true;
+    }
 }
 
 /* What the parts thought in the end, for whoever looks into a failure. */
@@ -334,20 +365,27 @@ static int verify(const char *dir)
 
     printf("\nVerdict, from the records in %s\n\n", dir);
     holds = demo_verify(dir, &error);
-    if (error) {
+    if (!error && demo_has_browsed(dir)) {
+        printf("\nThe browser\n\n");
+        holds = demo_verify_browser(dir, &error) && holds;
+    }
+    if (!error) {
+        printf("\n%s\n", holds ? "All of it held." : "NOT all of it held.");
+    } else {
         fprintf(stderr, "slice-demo: %s\n", error->message);
     }
-    return holds ? 0 : 1;
+    return holds && !error ? 0 : 1;
 }
 
 int main(int argc, char **argv)
 {
     g_autofree char *out = NULL, *check = NULL, *moves_path = NULL, *sessions = NULL;
     g_autoptr(GError) error = NULL;
-    int n_wanted = DEFAULT_MOVES;
+    int n_wanted = DEFAULT_MOVES, n_browser_moves = DEFAULT_BROWSER_MOVES;
     GOptionEntry entries[] = {
         { "out", 0, 0, G_OPTION_ARG_FILENAME, &out, "where the records go", "DIR" },
         { "moves", 0, 0, G_OPTION_ARG_INT, &n_wanted, "how many moves", "N" },
+        { "browser-moves", 0, 0, G_OPTION_ARG_INT, &n_browser_moves, "in the browser's part; 0: no such part", "N" },
         { "sessions", 0, 0, G_OPTION_ARG_STRING, &sessions, "click, slow, large, idle", "KIND,..." },
         { "verify", 0, 0, G_OPTION_ARG_FILENAME, &check, "judge earlier records", "DIR" },
         { NULL }
@@ -357,7 +395,8 @@ int main(int argc, char **argv)
     bool ok;
 
     g_option_context_add_main_entries(context, entries, NULL);
-    if (!g_option_context_parse(context, &argc, &argv, &error) || n_wanted < 1) {
+    if (!g_option_context_parse(context, &argc, &argv, &error) || n_wanted < 1 ||
+        n_browser_moves < 0) {
         fprintf(stderr, "slice-demo: %s\n", error ? error->message : "at least one move");
         return 2;
     }
@@ -366,6 +405,7 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     demo.n_wanted = n_wanted;
+    demo.n_browser_moves = n_browser_moves;
     demo.kinds = g_strsplit(sessions ? sessions : DEFAULT_SESSIONS, ",", -1);
     demo.n_sessions = g_strv_length(demo.kinds);
     if (demo.n_sessions < 1 || demo.n_sessions > SESSIONS_MAX) {
@@ -380,6 +420,9 @@ int main(int argc, char **argv)
     }
     ok = run(&demo, &error);
     fclose(demo.moves);
+    if (ok) {
+        browse(&demo);
+    }
     if (demo.lab) {
         keep_evidence(&demo);
     }
@@ -390,5 +433,5 @@ int main(int argc, char **argv)
                 demo.dir);
         return 1;
     }
-    return verify(demo.dir);
+    return verify(demo.dir) || demo.stumbled;
 }

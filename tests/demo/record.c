@@ -4,7 +4,7 @@
  */
 #include "record.h"
 
-#include <string.h>
+#include "lines.h"
 
 static void clear_request(gpointer opaque)
 {
@@ -48,8 +48,9 @@ static int64_t ns(const char *word)
     return g_ascii_strtoll(word, NULL, 10);
 }
 
-static bool take_clock(DemoRecord *record, char **words)
+static bool take_clock(gpointer opaque, char **words)
 {
+    DemoRecord *record = opaque;
     bool first = record->clock_ns[0] == 0;
 
     record->clock_ns[1] = ns(words[1]);
@@ -61,8 +62,9 @@ static bool take_clock(DemoRecord *record, char **words)
     return true;
 }
 
-static bool take_session(DemoRecord *record, char **words)
+static bool take_session(gpointer opaque, char **words)
 {
+    DemoRecord *record = opaque;
     DemoSession *session;
 
     if (g_ascii_strtoull(words[1], NULL, 10) != record->sessions->len) {
@@ -78,8 +80,9 @@ static bool take_session(DemoRecord *record, char **words)
     return true;
 }
 
-static bool take_request(DemoRecord *record, char **words)
+static bool take_request(gpointer opaque, char **words)
 {
+    DemoRecord *record = opaque;
     DemoSession *session = find_session(record, words[1]);
     DemoRequest request;
 
@@ -102,8 +105,9 @@ static bool take_request(DemoRecord *record, char **words)
     return true;
 }
 
-static bool take_error(DemoRecord *record, char **words)
+static bool take_error(gpointer opaque, char **words)
 {
+    DemoRecord *record = opaque;
     DemoSession *session = find_session(record, words[1]);
 
     if (session && !session->error) {
@@ -112,8 +116,9 @@ static bool take_error(DemoRecord *record, char **words)
     return session != NULL;
 }
 
-static bool take_closed(DemoRecord *record, char **words)
+static bool take_closed(gpointer opaque, char **words)
 {
+    DemoRecord *record = opaque;
     DemoSession *session = find_session(record, words[1]);
 
     if (session) {
@@ -123,8 +128,9 @@ static bool take_closed(DemoRecord *record, char **words)
     return session != NULL;
 }
 
-static bool take_move(DemoRecord *record, char **words)
+static bool take_move(gpointer opaque, char **words)
 {
+    DemoRecord *record = opaque;
     DemoMove move = {
         .seq = g_ascii_strtoull(words[1], NULL, 10),
         .session = g_ascii_strtoull(words[2], NULL, 10),
@@ -141,72 +147,44 @@ static bool take_move(DemoRecord *record, char **words)
     return true;
 }
 
-static bool take_destroy(DemoRecord *record, char **words)
+static bool take_destroy(gpointer opaque, char **words)
 {
+    DemoRecord *record = opaque;
+
     g_free(record->destroyed);
     record->destroyed = g_strdup(words[1]);
     record->destroyed_ns = ns(words[2]);
     return true;
 }
 
-static bool take_tail(DemoRecord *record, char **words)
+static bool take_tail(gpointer opaque, char **words)
 {
+    DemoRecord *record = opaque;
+
     record->n_tail = g_ascii_strtoull(words[1], NULL, 10);
     return true;
 }
 
-static bool take_wanted(DemoRecord *record, char **words)
+static bool take_wanted(gpointer opaque, char **words)
 {
+    DemoRecord *record = opaque;
+
     record->n_wanted = g_ascii_strtoull(words[1], NULL, 10);
     return true;
 }
 
-static bool take_line(DemoRecord *record, const char *line)
-{
-    static const struct {
-        const char *name;
-        guint n_words;
-        bool (*take)(DemoRecord *record, char **words);
-    } kinds[] = {
-        { "clock", 3, take_clock },
-        { "session", 4, take_session },
-        { "request", 11, take_request },
-        { "error", 4, take_error },
-        { "closed", 4, take_closed },
-        { "move", 10, take_move },
-        { "destroy", 3, take_destroy },
-        { "tail", 2, take_tail },
-        { "wanted", 2, take_wanted },
-    };
-    g_auto(GStrv) words = g_strsplit(line, "\t", -1);
-
-    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        if (words[0] && !strcmp(words[0], kinds[i].name)) {
-            return g_strv_length(words) == kinds[i].n_words && kinds[i].take(record, words);
-        }
-    }
-    return false;
-}
-
-static bool read_file(DemoRecord *record, const char *dir, const char *name, GError **error)
-{
-    g_autofree char *path = g_build_filename(dir, name, NULL);
-    g_autofree char *text = NULL;
-    g_auto(GStrv) lines = NULL;
-
-    if (!g_file_get_contents(path, &text, NULL, error)) {
-        return false;
-    }
-    lines = g_strsplit(text, "\n", -1);
-    for (guint i = 0; lines[i]; i++) {
-        if (*lines[i] && !take_line(record, lines[i])) {
-            g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s, line %u is malformed: %.60s",
-                        path, i + 1, lines[i]);
-            return false;
-        }
-    }
-    return true;
-}
+static const LineKind kinds[] = {
+    { "clock", 3, take_clock },
+    { "session", 4, take_session },
+    { "request", 11, take_request },
+    { "error", 4, take_error },
+    { "closed", 4, take_closed },
+    { "move", 10, take_move },
+    { "destroy", 3, take_destroy },
+    { "tail", 2, take_tail },
+    { "wanted", 2, take_wanted },
+    { NULL }
+};
 
 DemoRecord *demo_record_read(const char *dir, GError **error)
 {
@@ -215,8 +193,8 @@ DemoRecord *demo_record_read(const char *dir, GError **error)
     record->sessions = g_ptr_array_new_with_free_func(free_session);
     record->moves = g_array_new(FALSE, FALSE, sizeof(DemoMove));
     g_array_set_clear_func(record->moves, clear_move);
-    if (!read_file(record, dir, "client.tsv", error) ||
-        !read_file(record, dir, "moves.tsv", error)) {
+    if (!lines_read(dir, "client.tsv", kinds, record, error) ||
+        !lines_read(dir, "moves.tsv", kinds, record, error)) {
         return NULL;
     }
     return g_steal_pointer(&record);

@@ -8,7 +8,8 @@
  *   moves.tsv     each move as it was ordered, by the director
  *   client.pcap   the packets at the client's interface
  *   NAME-svc.pcap the packets at each VM's service port
- *   verdict.txt   what was printed in the end
+ *   verdict.txt   what was printed of it in the end
+ *   browser/      the second part (browse.h)
  *
  * Both .tsv files are lines of words between tabs; the first word says what
  * the others are.  Times are of the monotonic clock in nanoseconds.

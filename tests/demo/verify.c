@@ -14,10 +14,9 @@
  */
 #include "record.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "table.h"
 #include "wire.h"
 
 enum Kind { KIND_IDLE, KIND_REQUEST, KIND_RESPONSE, N_KINDS };
@@ -25,8 +24,7 @@ enum Kind { KIND_IDLE, KIND_REQUEST, KIND_RESPONSE, N_KINDS };
 static const char *const kind_names[N_KINDS] = { "idle", "in request", "in response" };
 
 typedef struct Verdict {
-    FILE *out[2];               /* standard output and verdict.txt */
-    bool holds;
+    Table *table;
     unsigned int n_requests, n_errors, n_lost;
     unsigned int n_moved, n_owner_changes, n_in_flight;
     unsigned int n_rst, n_fin, n_syn, n_timeouts, n_repeated;
@@ -34,37 +32,6 @@ typedef struct Verdict {
     uint64_t moved_bytes, wire_bytes;
     GArray *stalls[N_KINDS];    /* double, milliseconds */
 } Verdict;
-
-static void print(Verdict *verdict, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static void print(Verdict *verdict, const char *format, ...)
-{
-    for (int i = 0; i < 2; i++) {
-        va_list args;
-
-        va_start(args, format);
-        if (verdict->out[i]) {
-            vfprintf(verdict->out[i], format, args);
-        }
-        va_end(args);
-    }
-}
-
-/* One line of the table: a claim, what was found, whether it holds. */
-static void claim(Verdict *verdict, bool holds, const char *what, const char *format, ...)
-    G_GNUC_PRINTF(4, 5);
-
-static void claim(Verdict *verdict, bool holds, const char *what, const char *format, ...)
-{
-    g_autofree char *found = NULL;
-    va_list args;
-
-    va_start(args, format);
-    found = g_strdup_vprintf(format, args);
-    va_end(args);
-    print(verdict, "  %-34s %-34s %s\n", what, found, holds ? "ok" : "FAILED");
-    verdict->holds = verdict->holds && holds;
-}
 
 static bool has_moved(const DemoMove *move)
 {
@@ -181,7 +148,7 @@ static void judge_history(Verdict *verdict, const DemoRecord *record, const Demo
     verdict->n_lost += session->n_requests != session->requests->len || !session->closed_ns;
     verdict->n_tail_short += n_tail < record->n_tail;
     if (session->error) {
-        print(verdict, "  session %u (%s, port %u): %s\n", session->number, session->kind,
+        table_print(verdict->table, "  session %u (%s, port %u): %s\n", session->number, session->kind,
               session->port, session->error);
     }
 }
@@ -222,7 +189,7 @@ static void judge_moves(Verdict *verdict, const DemoRecord *record)
         const DemoMove *move = &g_array_index(record->moves, DemoMove, i);
 
         if (!has_moved(move)) {
-            print(verdict, "  move %u of session %u from %s to %s: %s\n", move->seq, move->session,
+            table_print(verdict->table, "  move %u of session %u from %s to %s: %s\n", move->seq, move->session,
                   move->source, move->target, move->result);
         } else if (move->session < record->sessions->len) {
             verdict->n_moved++;
@@ -235,75 +202,58 @@ static void judge_moves(Verdict *verdict, const DemoRecord *record)
 
 static void print_stalls(Verdict *verdict)
 {
-    print(verdict, "\n  What a move cost the client (ms)   moves      min   median      p99      max\n");
+    table_print(verdict->table, "\n  What a move cost the client (ms)   moves      min   median      p99      max\n");
     for (int i = 0; i < N_KINDS; i++) {
         GArray *stalls = verdict->stalls[i];
 
-        print(verdict, "    %-28s %8u", kind_names[i], stalls->len);
+        table_print(verdict->table, "    %-28s %8u", kind_names[i], stalls->len);
         if (stalls->len) {
             g_array_sort(stalls, compare_doubles);
-            print(verdict, " %8.1f %8.1f %8.1f %8.1f\n", quantile(stalls, 0),
+            table_print(verdict->table, " %8.1f %8.1f %8.1f %8.1f\n", quantile(stalls, 0),
                   quantile(stalls, 0.5), quantile(stalls, 0.99), quantile(stalls, 1));
         } else {
-            print(verdict, "        -        -        -        -\n");
+            table_print(verdict->table, "        -        -        -        -\n");
         }
     }
 }
 
 static void print_verdict(Verdict *v, const DemoRecord *record)
 {
-    claim(v, v->n_moved >= record->n_wanted, "moves", "%u (at least %u)", v->n_moved,
+    table_claim(v->table, v->n_moved >= record->n_wanted, "moves", "%u (at least %u)", v->n_moved,
           record->n_wanted);
-    claim(v, v->n_owner_changes <= v->n_moved && v->n_owner_changes * 2 >= v->n_moved,
+    table_claim(v->table, v->n_owner_changes <= v->n_moved && v->n_owner_changes * 2 >= v->n_moved,
           "  seen at the VMs' ports", "%u", v->n_owner_changes);
-    claim(v, v->n_in_flight * 2 >= v->n_moved, "  with a request in flight", "%u (at least half)",
+    table_claim(v->table, v->n_in_flight * 2 >= v->n_moved, "  with a request in flight", "%u (at least half)",
           v->n_in_flight);
-    claim(v, v->n_requests > 0 && !v->n_errors, "requests answered, errors", "%u, %u",
+    table_claim(v->table, v->n_requests > 0 && !v->n_errors, "requests answered, errors", "%u, %u",
           v->n_requests, v->n_errors);
-    claim(v, !v->n_lost, "counters lost or doubled", "%u", v->n_lost);
-    claim(v, !v->n_rst && !v->n_fin && !v->n_syn, "RST, FIN, SYN on moved connections",
+    table_claim(v->table, !v->n_lost, "counters lost or doubled", "%u", v->n_lost);
+    table_claim(v->table, !v->n_rst && !v->n_fin && !v->n_syn, "RST, FIN, SYN on moved connections",
           "%u, %u, %u", v->n_rst, v->n_fin, v->n_syn);
-    claim(v, !v->n_timeouts, "retransmissions by time-out", "%u (other repetitions: %u)",
+    table_claim(v->table, !v->n_timeouts, "retransmissions by time-out", "%u (other repetitions: %u)",
           v->n_timeouts, v->n_repeated - v->n_timeouts);
-    claim(v, record->destroyed && !v->n_tail_short, "sessions that outlived their VM",
+    table_claim(v->table, record->destroyed && !v->n_tail_short, "sessions that outlived their VM",
           "%u of %u, %u requests each", record->sessions->len - v->n_tail_short,
           record->sessions->len, record->n_tail);
-    print(v, "  %-34s %.1f KB, %.1f KB a move\n", "state moved", v->moved_bytes / 1e3,
+    table_print(v->table, "  %-34s %.1f KB, %.1f KB a move\n", "state moved", v->moved_bytes / 1e3,
           v->n_moved ? v->moved_bytes / 1e3 / v->n_moved : 0);
-    print(v, "  %-34s %.1f MB\n", "payload on the wire", v->wire_bytes / 1e6);
+    table_print(v->table, "  %-34s %.1f MB\n", "payload on the wire", v->wire_bytes / 1e6);
     print_stalls(v);
-}
-
-static bool read_servers(Wire *servers, const char *dir, GError **error)
-{
-    g_autoptr(GDir) entries = g_dir_open(dir, 0, error);
-    const char *name;
-    uint8_t place = 1;
-
-    while (entries && (name = g_dir_read_name(entries))) {
-        g_autofree char *path = g_build_filename(dir, name, NULL);
-
-        if (g_str_has_suffix(name, "-svc.pcap") && !wire_read(servers, path, place++, error)) {
-            return false;
-        }
-    }
-    wire_sort(servers);
-    return entries != NULL;
 }
 
 bool demo_verify(const char *dir, GError **error)
 {
     g_autoptr(DemoRecord) record = demo_record_read(dir, error);
     g_autofree char *client_path = g_build_filename(dir, "client.pcap", NULL);
-    g_autofree char *verdict_path = g_build_filename(dir, "verdict.txt", NULL);
     g_autoptr(Wire) client = wire_new(), servers = wire_new();
-    Verdict verdict = { .out = { stdout }, .holds = true };
+    g_autoptr(Table) table = NULL;
+    Verdict verdict = { 0 };
 
     if (!record || !wire_read(client, client_path, 0, error) ||
-        !read_servers(servers, dir, error)) {
+        !wire_read_servers(servers, dir, error)) {
         return false;
     }
-    verdict.out[1] = fopen(verdict_path, "we");
+    verdict.table = table = table_new(dir);
     for (int i = 0; i < N_KINDS; i++) {
         verdict.stalls[i] = g_array_new(FALSE, FALSE, sizeof(double));
     }
@@ -315,12 +265,8 @@ bool demo_verify(const char *dir, GError **error)
     }
     judge_moves(&verdict, record);
     print_verdict(&verdict, record);
-    print(&verdict, "\n%s\n", verdict.holds ? "All of it held." : "NOT all of it held.");
     for (int i = 0; i < N_KINDS; i++) {
         g_array_unref(verdict.stalls[i]);
     }
-    if (verdict.out[1]) {
-        fclose(verdict.out[1]);
-    }
-    return verdict.holds;
+    return table_holds(table);
 }
