@@ -30,6 +30,7 @@ struct Lab {
     GPtrArray *links;
     GPid sliced;
     GPid nfs;
+    GPid vswitchd;
 };
 
 struct LabHost {
@@ -77,6 +78,10 @@ void lab_link_free(LabLink *link);
 LabRelay *lab_relay_new(uint16_t port, uint16_t engine_port, GError **error);
 void lab_relay_free(LabRelay *relay);
 Lab *lab_client_lab(LabClient *client);
+
+/** lab_slicectl_full: run slicectl; all outputs are set where it could be run. */
+bool lab_slicectl_full(Lab *lab, const char *const *args, char **ret_output, char **ret_errors,
+                       int *ret_status, GError **error);
 
 /* ---- the hand (hand.c): programs in a guest ---- */
 

@@ -135,6 +135,9 @@ bool lab_switch_flow(Lab *lab, const char *flow, GError **error);
 bool lab_switch_steer(Lab *lab, LabVm *vm, GError **error);
 /** lab_switch_dump: the service bridge's flow table, for records. */
 char *lab_switch_dump(Lab *lab, GError **error);
+/** lab_switch_restart: kill ovs-vswitchd and start it again; it comes back with
+ *  its ports and without a rule. */
+bool lab_switch_restart(Lab *lab, GError **error);
 
 /* ---- hosts (host.c) ---- */
 
@@ -358,6 +361,18 @@ WebDriver *lab_browser_driver(LabBrowser *browser);
 /** lab_sliced_start: with the lab's bridge and @host's domains; ready on return. */
 bool lab_sliced_start(Lab *lab, LabHost *host, GError **error);
 bool lab_sliced_stop(Lab *lab, int signal_number, GError **error);
+/**
+ * lab_sliced_start_fault: the same, and let it stop or die at a point of a move
+ * @fault: POINT:stop or POINT:kill, as `sliced --list-faults` has them
+ */
+bool lab_sliced_start_fault(Lab *lab, LabHost *host, const char *fault, GError **error);
+/**
+ * lab_sliced_wait_fault: until it has come to that point
+ * @ret_died: it was killed there and must be started again; else it is stopped
+ */
+bool lab_sliced_wait_fault(Lab *lab, unsigned int timeout_ms, bool *ret_died, GError **error);
+/** lab_sliced_continue: let it go on from there. */
+void lab_sliced_continue(Lab *lab);
 
 /** lab_sliced_wait_ready: until @n_vms VMs are ready and get new clients. */
 bool lab_sliced_wait_ready(Lab *lab, unsigned int n_vms, GError **error);

@@ -48,10 +48,11 @@ static bool write_configuration(Lab *lab, LabHost *host, GError **error)
     return g_file_set_contents(SLICED_DIR "/sliced.conf", text, -1, error);
 }
 
-bool lab_sliced_start(Lab *lab, LabHost *host, GError **error)
+bool lab_sliced_start_fault(Lab *lab, LabHost *host, const char *fault, GError **error)
 {
     g_autofree char *program = built(lab, "sliced", error);
-    const char *argv[] = { program, "--config", SLICED_DIR "/sliced.conf", NULL };
+    g_autofree char *variable = g_strdup_printf("SLICED_FAULT=%s", fault);
+    const char *argv[] = { "env", variable, program, "--config", SLICED_DIR "/sliced.conf", NULL };
 
     if (!program || !write_configuration(lab, host, error)) {
         return false;
@@ -59,6 +60,39 @@ bool lab_sliced_start(Lab *lab, LabHost *host, GError **error)
     unlink(SLICED_SOCKET);
     lab->sliced = lab_spawn(lab, NULL, argv, "sliced.log", error);
     return lab->sliced && lab_wait_socket(SLICED_SOCKET, LAB_TIMEOUT_MS, error);
+}
+
+bool lab_sliced_start(Lab *lab, LabHost *host, GError **error)
+{
+    return lab_sliced_start_fault(lab, host, "", error);
+}
+
+/* Nothing can be polled for the stop of a child; it is asked for 200 times a second. */
+bool lab_sliced_wait_fault(Lab *lab, unsigned int timeout_ms, bool *ret_died, GError **error)
+{
+    gint64 deadline = lab_deadline(timeout_ms);
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(lab->sliced, &status, WUNTRACED | WNOHANG)) == 0 &&
+           g_get_monotonic_time() < deadline) {
+        g_usleep(5000);
+    }
+    if (pid == 0) {
+        g_set_error(error, LAB_ERROR, LAB_ERROR_TIMEOUT, "sliced did not come to its fault");
+        return false;
+    }
+    *ret_died = pid < 0 || !WIFSTOPPED(status);
+    if (*ret_died) {
+        g_hash_table_remove(lab->children, GINT_TO_POINTER(lab->sliced));
+        lab->sliced = 0;
+    }
+    return true;
+}
+
+void lab_sliced_continue(Lab *lab)
+{
+    kill(lab->sliced, SIGCONT);
 }
 
 bool lab_sliced_stop(Lab *lab, int signal_number, GError **error)
@@ -69,13 +103,11 @@ bool lab_sliced_stop(Lab *lab, int signal_number, GError **error)
     return signal_number == SIGKILL || g_spawn_check_wait_status(status, error);
 }
 
-bool lab_slicectl(Lab *lab, const char *const *args, char **ret_output,
-                  int *ret_status, GError **error)
+bool lab_slicectl_full(Lab *lab, const char *const *args, char **ret_output, char **ret_errors,
+                       int *ret_status, GError **error)
 {
     g_autofree char *program = built(lab, "slicectl", error);
-    g_autofree char *output = NULL, *errors = NULL;
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    g_autoptr(GError) cause = NULL;
     int status;
 
     if (!program) {
@@ -86,17 +118,30 @@ bool lab_slicectl(Lab *lab, const char *const *args, char **ret_output,
         g_ptr_array_add(argv, (char *)*args);
     }
     g_ptr_array_add(argv, NULL);
-    if (!g_spawn_sync(NULL, (char **)argv->pdata, NULL, 0, NULL, NULL, &output, &errors, &status,
-                      error)) {
+    if (!g_spawn_sync(NULL, (char **)argv->pdata, NULL, 0, NULL, NULL, ret_output, ret_errors,
+                      &status, error)) {
+        return false;
+    }
+    *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return true;
+}
+
+bool lab_slicectl(Lab *lab, const char *const *args, char **ret_output,
+                  int *ret_status, GError **error)
+{
+    g_autofree char *output = NULL, *errors = NULL;
+    int status;
+
+    if (!lab_slicectl_full(lab, args, &output, &errors, &status, error)) {
         return false;
     }
     if (ret_status) {
-        *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    } else if (!g_spawn_check_wait_status(status, &cause)) {
-        g_autofree char *line = g_strjoinv(" ", (char **)argv->pdata);
+        *ret_status = status;
+    } else if (status) {
+        g_autofree char *line = g_strjoinv(" ", (char **)args);
 
-        g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "%s: %s: %s", line, cause->message,
-                    g_strstrip(errors));
+        g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "slicectl %s: exit status %d: %s", line,
+                    status, g_strstrip(errors));
         return false;
     }
     if (ret_output) {

@@ -53,10 +53,11 @@ static LabSlice *parse_slice(JsonObject *object)
 static JsonArray *parse_array(const char *text, JsonNode **ret_node, GError **error)
 {
     *ret_node = json_from_string(text, error);
-    if (!*ret_node) {
+    if (!*ret_node && error && *error) {
         return NULL;
     }
-    if (!JSON_NODE_HOLDS_ARRAY(*ret_node)) {
+    /* Of nothing at all JSON-GLib makes neither a node nor an error. */
+    if (!*ret_node || !JSON_NODE_HOLDS_ARRAY(*ret_node)) {
         g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "slicectl: not an array: %.200s", text);
         return NULL;
     }
@@ -175,21 +176,38 @@ void lab_move_clear(LabMove *move)
     g_clear_pointer(&move->why, g_free);
 }
 
+/* The words of slicectl's exit statuses, as in its JSON. */
+static const char *error_of_status(int status)
+{
+    static const char *const words[] = {
+        "", "failed", "failed", "not-found", "busy", "refused", "unreachable", "failed",
+    };
+
+    return status > 0 && status < (int)G_N_ELEMENTS(words) ? words[status] : "failed";
+}
+
 bool lab_slice_move(Lab *lab, const char *id, const char *target, LabMove *ret_move,
                     GError **error)
 {
     const char *args[] = { "slice", "move", id, "--to", target, "--json", NULL };
     g_autoptr(JsonNode) node = NULL;
-    g_autofree char *text = NULL;
+    g_autofree char *text = NULL, *errors = NULL;
     JsonArray *array;
     JsonObject *object;
 
     memset(ret_move, 0, sizeof(*ret_move));
     ret_move->begin_ns = g_get_monotonic_time() * 1000;
-    if (!lab_slicectl(lab, args, &text, &ret_move->exit_status, error)) {
+    if (!lab_slicectl_full(lab, args, &text, &errors, &ret_move->exit_status, error)) {
         return false;
     }
     ret_move->end_ns = g_get_monotonic_time() * 1000;
+    if (!*text && ret_move->exit_status) {
+        /* It did not come to a move, e.g. as the slice has ended. */
+        ret_move->result = g_strdup("failed");
+        ret_move->error = g_strdup(error_of_status(ret_move->exit_status));
+        ret_move->why = g_strdup(g_strstrip(errors));
+        return true;
+    }
     array = parse_array(text, &node, error);
     if (!array || json_array_get_length(array) != 1) {
         g_prefix_error(error, "slicectl slice move %s --to %s (exit status %d): ", id, target,

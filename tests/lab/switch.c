@@ -5,11 +5,20 @@
  * Sockets are where Debian's tools look for them, /run/openvswitch: the lab's
  * /run is its own.  The service bridge drops everything until told otherwise.
  */
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "internal.h"
 
 #define OVS_RUN "/run/openvswitch"
+
+static bool start_vswitchd(Lab *lab, GError **error)
+{
+    const char *daemon[] = { "ovs-vswitchd", "unix:" OVS_RUN "/db.sock", "--no-chdir", NULL };
+
+    lab->vswitchd = lab_spawn(lab, NULL, daemon, "ovs-vswitchd.log", error);
+    return lab->vswitchd;
+}
 
 static bool start_daemons(Lab *lab, GError **error)
 {
@@ -17,13 +26,11 @@ static bool start_daemons(Lab *lab, GError **error)
     const char *database[] = { "ovsdb-server", OVS_RUN "/conf.db",
                                "--remote=punix:" OVS_RUN "/db.sock", "--no-chdir", NULL };
     const char *init[] = { "ovs-vsctl", "--no-wait", "--timeout=20", "init", NULL };
-    const char *daemon[] = { "ovs-vswitchd", "unix:" OVS_RUN "/db.sock", "--no-chdir", NULL };
 
     return lab_command(lab, NULL, create, NULL, error) &&
            lab_spawn(lab, NULL, database, "ovsdb-server.log", error) &&
            lab_wait_socket(OVS_RUN "/db.sock", LAB_TIMEOUT_MS, error) &&
-           lab_command(lab, NULL, init, NULL, error) &&
-           lab_spawn(lab, NULL, daemon, "ovs-vswitchd.log", error);
+           lab_command(lab, NULL, init, NULL, error) && start_vswitchd(lab, error);
 }
 
 bool lab_switch_start(Lab *lab, GError **error)
@@ -46,6 +53,20 @@ bool lab_switch_start(Lab *lab, GError **error)
            lab_command(lab, NULL, address, NULL, error) &&
            lab_command(lab, NULL, up, NULL, error) &&
            lab_command(lab, NULL, offload, NULL, error);
+}
+
+bool lab_switch_restart(Lab *lab, GError **error)
+{
+    /* Returns when the new daemon has made all that the database says. */
+    const char *wait[] = { "ovs-vsctl", "--timeout=20", "set", "Open_vSwitch", ".",
+                           "external_ids:restarted=yes", NULL };
+    const char *address[] = { "ip", "address", "replace", LAB_OWN_ADDRESS "/24", "dev",
+                              LAB_OWN_BRIDGE, NULL };
+    const char *up[] = { "ip", "link", "set", LAB_OWN_BRIDGE, "up", NULL };
+
+    lab_stop(lab, lab->vswitchd, SIGKILL);
+    return start_vswitchd(lab, error) && lab_command(lab, NULL, wait, NULL, error) &&
+           lab_command(lab, NULL, address, NULL, error) && lab_command(lab, NULL, up, NULL, error);
 }
 
 bool lab_switch_flow(Lab *lab, const char *flow, GError **error)

@@ -24,6 +24,7 @@ typedef struct Cluster {
     LabHost *host;
     LabVm *vms[N_VMS];
     LabClient *client;
+    LabLink *line;              /* before the client, with cluster_main_line; else NULL */
     LabCapture *capture;
     char *pcap;
     GArray *judged;             /* connections that cluster_finish looks at */
@@ -37,7 +38,18 @@ typedef struct Cluster {
  * Skips all, loudly, where the slice devices or sliced are not built.
  */
 int cluster_main(int argc, char **argv, void (*add_tests)(void));
+/** cluster_main_line: the same with a lab link before the client, which is a wire
+ *  at the begin of each test; prints its seed. */
+int cluster_main_line(int argc, char **argv, void (*add_tests)(void));
+/** cluster_main_relayed: the same with a relay before each VM's engine. */
+int cluster_main_relayed(int argc, char **argv, void (*add_tests)(void));
 void cluster_add(const char *path, void (*test)(Cluster *cluster));
+/** cluster_add_data: the same with something that the test is told. */
+void cluster_add_data(const char *path, void (*test)(Cluster *cluster, gconstpointer data),
+                      gconstpointer data);
+
+/** cluster_all: was `run test --all` asked for, so that no sample will do? */
+bool cluster_all(void);
 
 /** cluster_connect: a connection to the cluster's address from the client.
  *  @receive_bytes: of its receive buffer, or 0 for the system's. */
@@ -66,14 +78,23 @@ char *cluster_layer(LabVm *vm, const char *words);
  *  the caller unrefs; NULL where it has none. */
 JsonObject *cluster_engine_slice(LabVm *vm, const char *id);
 
+/** cluster_store_number: a number of query-slice-store in a VM. */
+int64_t cluster_store_number(LabVm *vm, const char *name);
+
 /** cluster_judge: insist at the test's end that this connection has seen no
  *  RST, FIN or SYN from now until then. */
 void cluster_judge(Cluster *cluster, HttpConnection *http);
-/** cluster_judge_port: the same of one that is not HTTP. */
-void cluster_judge_port(Cluster *cluster, uint16_t client_port);
 /** cluster_judge_all: insist the same of every connection of the client, so that
  *  none is opened or closed from now on. */
 void cluster_judge_all(Cluster *cluster);
+/** cluster_judge_port: the same for a connection by its two ports, which may end:
+ *  with at most @n_fin packets with FIN. */
+void cluster_judge_port(Cluster *cluster, uint16_t server_port, uint16_t client_port,
+                        unsigned int n_fin);
+/** cluster_judge_quiet: insist that no payload that had been acknowledged was sent
+ *  again from @begin_ns (realtime) until now, where nothing but moves has gone on. */
+void cluster_judge_quiet(Cluster *cluster, uint16_t server_port, uint16_t client_port,
+                         int64_t begin_ns);
 /** cluster_finish: stop the capture and judge; before connections close. */
 void cluster_finish(Cluster *cluster);
 

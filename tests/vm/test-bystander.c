@@ -14,19 +14,6 @@
 #define PLAIN_PORT 8080
 #define N_MOVES 10
 
-/* A number of query-slice-store in a VM. */
-static int64_t store_number(LabVm *vm, const char *name)
-{
-    g_autoptr(GError) error = NULL;
-    LabQmp *qmp = lab_vm_qmp(vm, &error);
-    g_autoptr(JsonNode) answer = NULL;
-
-    g_assert_no_error(error);
-    answer = lab_qmp_execute(qmp, "query-slice-store", NULL, &error);
-    g_assert_no_error(error);
-    return json_object_get_int_member(json_node_get_object(answer), name);
-}
-
 static int plain_connect(Cluster *cluster)
 {
     g_autoptr(GError) error = NULL;
@@ -79,7 +66,7 @@ static void test_plain(Cluster *cluster)
             "while ! grep -q ':1F90 ' /proc/net/tcp /proc/net/tcp6; do :; done", &error);
 
         g_assert_no_error(error);
-        muted[i] = store_number(cluster->vms[i], "muted-packets");
+        muted[i] = cluster_store_number(cluster->vms[i], "muted-packets");
     }
     http = cluster_connect(cluster, 0);
     vm = cluster_get_vm(http, &counter);
@@ -100,9 +87,9 @@ static void test_plain(Cluster *cluster)
     g_assert_no_error(error);
     g_assert_cmpuint(slices->len, ==, 1);
     for (int i = 0; i < N_VMS; i++) {
-        g_assert_cmpint(store_number(cluster->vms[i], "held-packets"), ==, 0);
-        g_assert_cmpint(store_number(cluster->vms[i], "dropped-packets"), ==, 0);
-        g_assert_cmpint(store_number(cluster->vms[i], "muted-packets"), ==, muted[i]);
+        g_assert_cmpint(cluster_store_number(cluster->vms[i], "held-packets"), ==, 0);
+        g_assert_cmpint(cluster_store_number(cluster->vms[i], "dropped-packets"), ==, 0);
+        g_assert_cmpint(cluster_store_number(cluster->vms[i], "muted-packets"), ==, muted[i]);
     }
     cluster_finish(cluster);
     close(state[0]);

@@ -92,7 +92,7 @@ static void chatter_joins(Cluster *cluster, Chatter *chatter, const char *name)
     g_assert_cmpint(getsockname(chatter->fd, (struct sockaddr *)&addr, &bytes), ==, 0);
     chatter->port = ntohs(addr.sin_port);
     chatter->heard = g_string_new(NULL);
-    cluster_judge_port(cluster, chatter->port);
+    cluster_judge_port(cluster, CHAT_PORT, chatter->port, 0);
     chatter_say(chatter, first);
     chatter_hears(chatter, answer);
 }

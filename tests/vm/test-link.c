@@ -190,7 +190,7 @@ int main(int argc, char **argv)
     int result;
 
     g_test_init(&argc, &argv, NULL);
-    seed = g_test_rand_int();
+    seed = (uint32_t)g_test_rand_int();
     lab_isolate();
     if (!start(seed, &error)) {
         fprintf(stderr, "the lab does not start: %s\n", error->message);
