@@ -107,14 +107,17 @@ uint16_t http_local_port(HttpConnection *http)
     return http->port;
 }
 
-bool http_send(HttpConnection *http, const char *path, GError **error)
+char *http_request(HttpConnection *http, const char *method, const char *path,
+                   const char *headers)
 {
-    g_autofree char *text = g_strdup_printf(
-        "GET %s HTTP/1.1\r\nHost: %s\r\n%s%s%s\r\n", path, http->host,
-        http->cookie ? "Cookie: " : "", http->cookie ? http->cookie : "",
-        http->cookie ? "\r\n" : "");
-    size_t bytes = strlen(text);
-    ssize_t n = send(http->fd, text, bytes, MSG_NOSIGNAL);
+    return g_strdup_printf("%s %s HTTP/1.1\r\nHost: %s\r\n%s%s%s%s\r\n", method, path,
+                           http->host, http->cookie ? "Cookie: " : "",
+                           http->cookie ? http->cookie : "", http->cookie ? "\r\n" : "", headers);
+}
+
+bool http_send_bytes(HttpConnection *http, const void *data, size_t bytes, GError **error)
+{
+    ssize_t n = send(http->fd, data, bytes, MSG_NOSIGNAL);
 
     http->sent_ns = http_now_ns();
     if (n != (ssize_t)bytes) {
@@ -123,6 +126,43 @@ bool http_send(HttpConnection *http, const char *path, GError **error)
         return false;
     }
     return true;
+}
+
+bool http_send(HttpConnection *http, const char *path, GError **error)
+{
+    g_autofree char *text = http_request(http, "GET", path, "");
+
+    return http_send_bytes(http, text, strlen(text), error);
+}
+
+bool http_wait_closed(HttpConnection *http, unsigned int timeout_ms, GError **error)
+{
+    char byte;
+    ssize_t n;
+
+    if (http->inbox_at < http->inbox_bytes) {
+        return fail(error, HTTP_ERROR_SYNTAX, "more was said than asked for");
+    }
+    if (!wait_for(http, POLLIN, http_now_ns() + timeout_ms * 1000000LL, error)) {
+        return false;
+    }
+    n = recv(http->fd, &byte, 1, 0);
+    if (n) {
+        g_set_error(error, HTTP_ERROR, n < 0 ? HTTP_ERROR_CLOSED : HTTP_ERROR_SYNTAX,
+                    "instead of a close: %s", n < 0 ? g_strerror(errno) : "a byte");
+    }
+    return n == 0;
+}
+
+const char *http_cookie(HttpConnection *http)
+{
+    return http->cookie;
+}
+
+void http_set_cookie(HttpConnection *http, const char *cookie)
+{
+    g_free(http->cookie);
+    http->cookie = g_strdup(cookie);
 }
 
 /* What one answer is read with. */

@@ -62,6 +62,23 @@ uint16_t http_local_port(HttpConnection *http);
 
 /** http_send: a GET request with the session's cookie, once there is one. */
 bool http_send(HttpConnection *http, const char *path, GError **error);
+/**
+ * http_request: the text of a request, with the session's cookie
+ * @method: e.g. "POST"
+ * @headers: more of them, each with its CR LF; "" for none
+ *
+ * For a caller who says it with http_send_bytes in pieces, or several at once.
+ */
+char *http_request(HttpConnection *http, const char *method, const char *path,
+                   const char *headers);
+/** http_send_bytes: some of a request, or of its body. */
+bool http_send_bytes(HttpConnection *http, const void *data, size_t bytes, GError **error);
+/** http_wait_closed: until the server closes, with nothing said before that. */
+bool http_wait_closed(HttpConnection *http, unsigned int timeout_ms, GError **error);
+/** http_cookie: of the session, NULL while there is none; http_set_cookie: go on
+ *  with a session of another connection. */
+const char *http_cookie(HttpConnection *http);
+void http_set_cookie(HttpConnection *http, const char *cookie);
 /** http_receive: the answer to the oldest request not yet answered. */
 bool http_receive(HttpConnection *http, unsigned int timeout_ms,
                   HttpResponse *ret_response, GError **error);

@@ -5,7 +5,8 @@
 //
 // A page counts its session's requests in $_SESSION, and nowhere else, and
 // tells the client in headers what it may check: the counter, the VM that
-// served it, the session, and the digest of the body.
+// served it, the session, how much was done behind answers (finish.php), and the
+// digest of the body.
 
 session_start();
 $_SESSION['counter'] = ($_SESSION['counter'] ?? 0) + 1;
@@ -27,5 +28,6 @@ function send_headers(string $body, int $counter): void
     header('X-Counter: ' . $counter);
     header('X-VM: ' . gethostname());
     header('X-Session: ' . session_id());
+    header('X-After: ' . ($_SESSION['after'] ?? 0));
     header('X-Body-SHA256: ' . hash('sha256', $body));
 }
