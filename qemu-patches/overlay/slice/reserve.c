@@ -375,10 +375,16 @@ void slice_reserve_drop(SliceStore *store, void *opaque)
 
 void slice_reserve_guest_lost(SliceStore *store)
 {
-    g_autoptr(GList) all = g_hash_table_get_values(store->reservations);
+    GHashTableIter iter;
+    gpointer r;
 
-    for (GList *item = all; item; item = item->next) {
-        finish(item->data, SLICE_ANSWER_REFUSED, WHY_NO_LAYER);
+    /* Whoever hears of one may end others: begin anew after each. */
+    for (;;) {
+        g_hash_table_iter_init(&iter, store->reservations);
+        if (!g_hash_table_iter_next(&iter, NULL, &r)) {
+            return;
+        }
+        finish(r, SLICE_ANSWER_REFUSED, WHY_NO_LAYER);
     }
 }
 

@@ -601,6 +601,21 @@ static void test_reset_of_the_asked_guest_is_an_answer(void)
     world_free(world);
 }
 
+/* Who waits for a place in a guest that is reset is told that there is none. */
+static void test_reset_refuses_who_waits_for_room(void)
+{
+    World *world = find_world(false);
+
+    ask(&world->a, TAG, 10000);
+    answer_lookup(&world->b, 0);
+    vm_take_event(&world->b, VIRTIO_SLICE_EVENT_RESERVE);
+    slice_port_reset(world->b.store);
+    await_done(&world->a, TAG, ETIMEDOUT);
+    assert_unmoved(&world->a);
+    g_assert_cmpuint(world->b.store->n_active, ==, 0);
+    world_free(world);
+}
+
 /* ---- bounds ---- */
 
 static void test_finds_are_bounded(void)
@@ -764,6 +779,8 @@ int main(int argc, char **argv)
           test_reset_ends_finds_without_a_word },
         { "reset-of-the-asked-guest-is-an-answer",
           test_reset_of_the_asked_guest_is_an_answer },
+        { "reset-refuses-who-waits-for-room",
+          test_reset_refuses_who_waits_for_room },
         { "finds-are-bounded", test_finds_are_bounded },
         { "lookups-are-bounded", test_lookups_are_bounded },
         { "answers-of-others-change-nothing",
