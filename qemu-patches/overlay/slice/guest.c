@@ -231,8 +231,12 @@ uint32_t slice_port_gone(SliceStore *store, SliceId slice)
     }
     if (entry->state == SLICE_STATE_MOVING) {
         slice_move_ended(store, entry);
-    } else if (entry->fenced) {
-        /* Its last words are held, until it is known whose it is. */
+    } else if (entry->fenced ||
+               (entry->state == SLICE_STATE_OWNER && entry->resuming)) {
+        /*
+         * Fenced: its last words are held, until it is known whose it is.
+         * Resuming: this has overtaken RESUMED, which comes.
+         */
         entry->ended = true;
         return SLICE_RESP_OK;
     } else if (is_moving(entry)) {

@@ -385,6 +385,10 @@ uint32_t slice_port_resumed(SliceStore *store, SliceId slice, uint64_t term,
         die(store, entry, why);
     } else {
         finish_resume(store, entry);
+        if (entry->ended) {
+            slice_event_changed(store, entry, true);
+            slice_table_remove(store->table, entry);
+        }
     }
     slice_store_wake(store);
     return SLICE_RESP_OK;

@@ -48,7 +48,7 @@ typedef struct SliceTable SliceTable;
  * @resuming: OWNER by decision, but the guest has not yet plugged its kept
  *     image again
  * @fenced: OWNER out of a restored VM, not confirmed yet
- * @ended: @fenced, and the guest has ended it since
+ * @ended: @fenced or @resuming, and the guest has ended it since
  * @peer: name of the VM it goes to, went to or comes from; or NULL
  * @flows: its connections, also in the table's index (where another entry has
  *     not taken them over)

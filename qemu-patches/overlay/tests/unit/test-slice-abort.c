@@ -283,6 +283,25 @@ static void test_forgot_that_was_lost_is_said_again(void)
     world_free(world);
 }
 
+/* Its client has gone while the guest plugged it again. */
+static void test_end_that_overtakes_resumed_ends_it(void)
+{
+    World *world = world_new();
+
+    world_to_sent(world, TERM);
+    g_assert_cmpint(slice_move_abort_now(world->a.store, SLICE, TERM), ==,
+                    SLICE_ANSWER_RESUMED);
+    vm_take_event(&world->a, VIRTIO_SLICE_EVENT_RESUME);
+    g_assert_cmpuint(slice_port_gone(world->a.store, SLICE), ==,
+                     SLICE_RESP_OK);
+    g_assert_nonnull(slice_table_find(world->a.store->table, SLICE));
+    g_assert_cmpuint(slice_port_resumed(world->a.store, SLICE, TERM, 0, 0),
+                     ==, SLICE_RESP_OK);
+    g_assert_null(slice_table_find(world->a.store->table, SLICE));
+    g_assert_cmpint(world->a.gate.mode, ==, 0);
+    world_free(world);
+}
+
 /* ---- bounds ---- */
 
 static void test_peer_that_does_not_read_is_left(void)
@@ -610,6 +629,8 @@ int main(int argc, char **argv)
           test_plugged_twice_is_forgotten_twice },
         { "forgot-that-was-lost-is-said-again",
           test_forgot_that_was_lost_is_said_again },
+        { "end-that-overtakes-resumed-ends-it",
+          test_end_that_overtakes_resumed_ends_it },
         { "peer-that-does-not-read-is-left",
           test_peer_that_does_not_read_is_left },
         { "packets-are-bounded-in-total", test_packets_are_bounded_in_total },
