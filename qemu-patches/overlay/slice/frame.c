@@ -440,12 +440,13 @@ bool slice_frame_get_reserve(const uint8_t *payload, size_t bytes,
                              SliceStreamLayer *ret_layers,
                              SliceFlow *ret_flows, const char **ret_why)
 {
-    const uint8_t *at = payload + SLICE_FRAME_RESERVE_BYTES;
+    const uint8_t *at;
 
     *ret_why = "a RESERVE that makes no sense";
     if (!get_reserve_head(payload, bytes, ret_reserve)) {
         return false;
     }
+    at = payload + SLICE_FRAME_RESERVE_BYTES;
     for (uint32_t i = 0; i < ret_reserve->n_layers; i++) {
         SliceStreamLayer *layer = &ret_layers[i];
 

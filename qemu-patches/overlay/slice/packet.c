@@ -122,14 +122,14 @@ bool slice_packet_flow(const uint8_t *packet, size_t bytes, bool has_ethernet,
 {
     SliceFlow flow = { .protocol = PROTOCOL_TCP };
     size_t ip_offset = has_ethernet ? skip_ethernet(packet, bytes) : 0;
-    const uint8_t *ip = packet + ip_offset;
     size_t ip_bytes = bytes - ip_offset;
-    const uint8_t *tcp;
+    const uint8_t *ip, *tcp;
     size_t tcp_offset;
 
     if (!ip_bytes || (has_ethernet && !ip_offset)) {
         return false;
     }
+    ip = packet + ip_offset;
     tcp_offset = ip[0] >> 4 == 4 ? parse_ipv4(ip, ip_bytes, to_guest, &flow) :
                  ip[0] >> 4 == 6 ? parse_ipv6(ip, ip_bytes, to_guest, &flow) :
                  0;
