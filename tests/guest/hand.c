@@ -335,11 +335,13 @@ int main(void)
             continue;
         }
         if (event.data.u64 == SOURCE_PORT) {
-            if (event.events & EPOLLIN) {
-                read_port();
-            }
+            /* After a restore both come at once: what is there to be read is
+             * the new host's, and its jobs must not end with the old one's. */
             if (event.events & EPOLLHUP) {
                 host_has_gone();
+            }
+            if (event.events & EPOLLIN) {
+                read_port();
             }
         } else if (event.data.u64 == SOURCE_CHILD) {
             reap(signals);
