@@ -328,10 +328,34 @@ static const Habit *choose_habit(int session)
     return &habits[session % G_N_ELEMENTS(habits)];
 }
 
+/* What all sides know of a connection, for whoever looks for the cause. */
+static void tell(Session *s)
+{
+    Cluster *cluster = s->cluster;
+    g_autofree char *flows = lab_switch_dump(cluster->lab, NULL);
+    unsigned int port = s->http ? http_local_port(s->http) : 0;
+    g_autofree char *script = g_strdup_printf(
+        "ss -tinoap dport = :%u; ss -tl; dmesg | tail -5; tail -5 /var/log/apache2/error.log", port);
+    g_autofree char *list = NULL;
+
+    g_printerr("client port %u\n%s\n", port, flows);
+    lab_slicectl(cluster->lab, (const char *const[]){ "slice", "list", NULL }, &list, NULL, NULL);
+    g_printerr("%s\n", list);
+    for (int i = 0; i < N_VMS; i++) {
+        g_autofree char *output = lab_vm_shell(cluster->vms[i], script, NULL);
+        LabQmp *qmp = lab_vm_qmp(cluster->vms[i], NULL);
+        g_autoptr(JsonNode) slices = lab_qmp_execute(qmp, "query-slices", "{\"gone\":true}", NULL);
+        g_autofree char *text = slices ? json_to_string(slices, FALSE) : NULL;
+
+        g_printerr("%s:\n%s\n%s\n", lab_vm_name(cluster->vms[i]), output, text);
+    }
+}
+
 static void check_alive(Session *sessions)
 {
     for (int i = 0; i < N_SESSIONS; i++) {
         if (g_atomic_int_get(&sessions[i].failed)) {
+            tell(&sessions[i]);
             g_error("session %d (%s), request %u: %s", i, sessions[i].habit->name,
                     sessions[i].n_requests + 1, sessions[i].error->message);
         }

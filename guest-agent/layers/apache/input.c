@@ -426,7 +426,8 @@ struct slice_conn *slice_input_add(conn_rec *c, apr_socket_t *csd,
     conn->fd = fd;
     conn->bb = apr_brigade_create(c->pool, c->bucket_alloc);
     conn->starts = true;
-    conn->lowat = 1;
+    /* One that was plugged comes with what its last VM waited for. */
+    set_lowat(conn, 1);
     ap_add_input_filter_handle(filter_handle, conn, NULL, c);
     return conn;
 }
