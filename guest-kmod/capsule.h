@@ -89,14 +89,16 @@ struct slice_layer_ops {
  * slice_capsule_create() works in any context that may take a spinlock with
  * GFP_ATOMIC memory: tcp calls it from the handshake's softirq.  The capsule
  * has the id before it can be found.  Its first reference is the registry's:
- * the caller borrows it until slice_capsule_remove().  Returns ERR_PTR: -ENOMEM,
- * -ENOSPC.
+ * the caller borrows it until slice_capsule_remove().  Until slice_capsule_made()
+ * one that is not @is_made counts as referenced: its maker has no word yet.
+ * Returns ERR_PTR: -ENOMEM, -ENOSPC.
  * slice_capsule_remove() makes it unfindable, drops its dependencies and the
  * registry's reference; any context.  Slices change are told to the device
  * later, from a work item.
  */
 struct slice_capsule *slice_capsule_create(const struct slice_layer_ops *ops,
-					   void *priv, gfp_t gfp);
+					   void *priv, bool is_made, gfp_t gfp);
+void slice_capsule_made(struct slice_capsule *capsule);
 void slice_capsule_remove(struct slice_capsule *capsule);
 struct slice_capsule *slice_capsule_get(struct slice_capsule *capsule);
 bool slice_capsule_tryget(struct slice_capsule *capsule);

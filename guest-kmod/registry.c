@@ -339,7 +339,7 @@ static void slice_capsule_publish(struct slice_capsule *capsule,
 }
 
 struct slice_capsule *slice_capsule_create(const struct slice_layer_ops *ops,
-					   void *priv, gfp_t gfp)
+					   void *priv, bool is_made, gfp_t gfp)
 {
 	struct slice_capsule *capsule;
 	struct slice *slice;
@@ -348,6 +348,7 @@ struct slice_capsule *slice_capsule_create(const struct slice_layer_ops *ops,
 	capsule = slice_capsule_new(ops, priv, gfp);
 	if (!capsule)
 		return ERR_PTR(-ENOMEM);
+	capsule->is_being_made = !is_made;
 	slice = slice_component_new(gfp);
 	if (!slice)
 		goto err_free_capsule;

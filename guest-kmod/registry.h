@@ -76,6 +76,7 @@ enum slice_phase {
  * @words: struct slice_word.in_capsule
  * @thawed: who waits for a reference
  * @phase: changed under move_lock
+ * @is_being_made: its maker has no word of it yet: counts as a reference
  * @is_frozen: its words are, and new ones are born so
  * @is_top: create_slice named it
  * @label: what create_slice called it; a slice is called what its top is
@@ -98,6 +99,7 @@ struct slice_capsule {
 	struct list_head words;
 	wait_queue_head_t thawed;
 	enum slice_phase phase;
+	bool is_being_made;
 	bool is_frozen;
 	bool is_top;
 	u8 label[SLICE_LABEL_BYTES];

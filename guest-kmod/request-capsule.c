@@ -190,7 +190,12 @@ int slice_request_register(struct slice_opener *opener, union slice_request *r)
 	if (ret) {
 		slice_room_unindex(room);
 		slice_capsule_remove(room->capsule);
+		goto out;
 	}
+	if (reg->flags & SLICE_REGISTER_HELD)
+		slice_words_hold(&opener->words, room->capsule);
+	slice_capsule_made(room->capsule);
+out:
 	slice_capsule_put(room->capsule);
 	return ret;
 }

@@ -56,7 +56,8 @@ static const struct slice_request_type request_types[] = {
 			      offsetof(struct slice_layer, rsvd),
 			      slice_request_layer),
 	[_IOC_NR(SLICE_IOC_REGISTER)] =
-		SLICE_REQUEST(reg, 0, 0, slice_request_register),
+		SLICE_REQUEST(reg, SLICE_REGISTER_HELD, 0,
+			      slice_request_register),
 	[_IOC_NR(SLICE_IOC_DEREGISTER)] =
 		SLICE_REQUEST(op, 0, SLICE_OP_RSVD, slice_request_deregister),
 	[_IOC_NR(SLICE_IOC_SET_DEP)] =

@@ -311,7 +311,7 @@ struct slice_room *slice_room_register(struct slice_provider *provider,
 	room->key = *key;
 	room->handle = handle;
 	slice_provider_get(provider);
-	capsule = slice_capsule_create(&provider->ops, room,
+	capsule = slice_capsule_create(&provider->ops, room, false,
 				       GFP_KERNEL_ACCOUNT);
 	if (IS_ERR(capsule)) {
 		slice_provider_put(provider);

@@ -70,6 +70,18 @@ void slice_capsule_changed(struct slice_capsule *capsule)
 	spin_unlock_bh(&slice_registry_lock);
 }
 
+void slice_capsule_made(struct slice_capsule *capsule)
+{
+	spin_lock_bh(&slice_registry_lock);
+	capsule->is_being_made = false;
+	if (capsule->slice) {
+		slice_report_changed(capsule->slice);
+		if (capsule->slice->state == SLICE_STATE_DRAINING)
+			wake_up(&capsule->slice->changed);
+	}
+	spin_unlock_bh(&slice_registry_lock);
+}
+
 void slice_capsule_settle(struct slice_capsule *capsule)
 {
 	if (!capsule->is_watched || slice_words_sum(capsule))

@@ -196,7 +196,7 @@ static struct slice_tcp *slice_tcp_create(struct net *net,
 		return ERR_PTR(-ENOMEM);
 	rule->flow = *flow;
 	rule->is_known = true;
-	openflow = slice_capsule_create(&slice_openflow_ops, rule, gfp);
+	openflow = slice_capsule_create(&slice_openflow_ops, rule, true, gfp);
 	if (IS_ERR(openflow)) {
 		ret = PTR_ERR(openflow);
 		goto err_free_rule;
@@ -208,7 +208,7 @@ static struct slice_tcp *slice_tcp_create(struct net *net,
 	}
 	conn->flow.flow = *flow;
 	conn->flow.is_known = true;
-	tcp = slice_capsule_create(&slice_tcp_ops, conn, gfp);
+	tcp = slice_capsule_create(&slice_tcp_ops, conn, true, gfp);
 	if (IS_ERR(tcp)) {
 		ret = PTR_ERR(tcp);
 		goto err_free_conn;

@@ -177,6 +177,17 @@ int slice_words_index(struct slice_words *words, struct slice_capsule *capsule,
 	return ret;
 }
 
+void slice_words_hold(struct slice_words *words, struct slice_capsule *capsule)
+{
+	struct slice_word *word;
+
+	spin_lock_bh(&slice_registry_lock);
+	word = slice_words_find(words, capsule);
+	if (word)
+		atomic_inc(slice_word_at(word));
+	spin_unlock_bh(&slice_registry_lock);
+}
+
 void slice_words_freeze(struct slice_capsule *capsule)
 {
 	struct slice_word *word;
@@ -226,7 +237,7 @@ void slice_words_unwatch(struct slice_capsule *capsule)
 u64 slice_words_sum(const struct slice_capsule *capsule)
 {
 	const struct slice_word *word;
-	u64 sum = 0;
+	u64 sum = capsule->is_being_made;
 
 	list_for_each_entry(word, &capsule->words, in_capsule)
 		sum += atomic_read_acquire(slice_word_at(word)) &

@@ -73,6 +73,8 @@ int slice_words_index(struct slice_words *words, struct slice_capsule *capsule,
  * has another word: it was away and has come back), -EINTR. */
 int slice_words_get_ref(struct slice_words *words,
 			struct slice_capsule *capsule, u64 index, bool nowait);
+/* A reference for an opener that has just been given its word. */
+void slice_words_hold(struct slice_words *words, struct slice_capsule *capsule);
 /* Does this opener have a word of @capsule? */
 bool slice_words_has(struct slice_words *words, struct slice_capsule *capsule);
 vm_fault_t slice_words_fault(struct slice_words *words, struct vm_fault *vmf);

@@ -164,6 +164,20 @@ int slice_register_capsule(struct slice_opener *opener, uint64_t handle,
                             ret_capsule);
 }
 
+int slice_register_held(struct slice_opener *opener, uint64_t handle,
+                        const void *key, size_t key_bytes, size_t room_bytes,
+                        struct slice_capsule *ret_capsule)
+{
+    struct slice_register reg = {
+        .flags = SLICE_REGISTER_HELD,
+        .handle = handle,
+        .bytes = room_bytes,
+    };
+
+    return register_request(opener, SLICE_IOC_REGISTER, &reg, key, key_bytes,
+                            ret_capsule);
+}
+
 int slice_get_id_by_key(struct slice_opener *opener, const void *key,
                         size_t key_bytes, struct slice_capsule *ret_capsule)
 {

@@ -161,6 +161,18 @@ int slice_register_capsule(struct slice_opener *opener, uint64_t handle,
                            struct slice_capsule *ret_capsule);
 
 /**
+ * slice_register_held() - make a capsule, with a reference of it
+ *
+ * As slice_register_capsule() and slice_get_ref(), without an instant between
+ * them in which the new capsule, a slice of its own, could leave.  Drop it with
+ * slice_put_ref() when the capsule is linked and whole, also before it is
+ * deregistered.
+ */
+int slice_register_held(struct slice_opener *opener, uint64_t handle,
+                        const void *key, size_t key_bytes, size_t room_bytes,
+                        struct slice_capsule *ret_capsule);
+
+/**
  * slice_deregister_capsule() - the session is over
  * @opener: of the capsule's layer
  * @id: the capsule

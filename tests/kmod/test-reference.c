@@ -488,8 +488,31 @@ static void test_hammer(void)
     opener_close(&admin);
 }
 
+/* Nothing can take a capsule away before its maker has let go of it. */
+static void test_held_from_birth(void)
+{
+    struct slice_register reg = {
+        .size = sizeof(reg), .flags = SLICE_REGISTER_HELD,
+    };
+    guint32 why = 0;
+    Opener opener;
+
+    opener_open_layer(&opener, "held", 100, 0);
+    g_assert_cmpint(device_call(opener.fd, SLICE_IOC_REGISTER, &reg), ==, 0);
+    g_assert_cmpuint(opener.words[reg.word_index] & SLICE_WORD_COUNT_MASK, ==,
+                     1);
+    g_assert_cmpint(move_quiesce(&opener, reg.id, 10, &why), ==, -EBUSY);
+    g_assert_cmpuint(why, ==, SLICE_WHY_REFERENCES);
+    put(&opener, &reg);
+    g_assert_cmpint(move_quiesce(&opener, reg.id, 1000, &why), ==, 0);
+    g_assert_cmpint(move_finish(&opener, reg.id, SLICE_FINISH_RESUME, &why),
+                    ==, 0);
+    opener_close(&opener);
+}
+
 void add_reference_tests(void)
 {
+    add_test("/reference/held-from-birth", test_held_from_birth);
     add_test("/reference/frozen-get-waits-and-thaw-wakes-it", test_thaw_wakes);
     add_test("/reference/put-to-zero-notifies", test_put_notifies);
     add_test("/reference/busy-that-was-told-is-taken-back",

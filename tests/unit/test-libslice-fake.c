@@ -119,7 +119,7 @@ static int do_register(struct fake *fake, struct slice_register *reg)
         free(c->memory);
         *c = (struct fake_capsule) { .used = true, .reg = *reg };
         c->memory = reg->bytes ? calloc(1, reg->bytes) : NULL;
-        fake->words[i] = 0;
+        fake->words[i] = reg->flags & SLICE_REGISTER_HELD ? 1 : 0;
         return 0;
     }
     return -ENOSPC;

@@ -205,6 +205,21 @@ static void test_next_walks_the_layer(Fixture *f, gconstpointer data)
                     ==, -ENOENT);
 }
 
+/* Frozen at once it is not quiet before its maker has put it. */
+static void test_held_from_birth(Fixture *f, gconstpointer data)
+{
+    struct slice_capsule held;
+    unsigned n_calls;
+
+    g_assert_cmpint(slice_register_held(f->opener, 44, "c", 1, 0, &held), ==, 0);
+    fake_freeze(f->fake, &held.id);
+    n_calls = fake_n_ref_calls(f->fake);
+    slice_put_ref(f->opener, &held);
+    g_assert_cmpuint(fake_n_ref_calls(f->fake), ==, n_calls + 1);
+    fake_wait_quiet(f->fake, &held.id);
+    fake_thaw(f->fake, &held.id);
+}
+
 static void test_key_is_unique(Fixture *f, gconstpointer data)
 {
     struct slice_capsule second = { .handle = 99 };
@@ -476,6 +491,7 @@ int main(int argc, char **argv)
     ADD("capsule/is-found-by-its-names", test_capsule_is_found_by_its_names);
     ADD("capsule/next-walks-the-layer", test_next_walks_the_layer);
     ADD("capsule/key-is-unique", test_key_is_unique);
+    ADD("capsule/held-from-birth", test_held_from_birth);
     ADD("capsule/long-key-is-refused-before-the-kernel",
         test_long_key_is_refused_before_the_kernel);
     ADD("capsule/memory-has-whole-pages", test_memory_has_whole_pages);

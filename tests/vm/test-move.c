@@ -13,6 +13,22 @@
 
 #include "cluster.h"
 
+/* Its slice, once it has the session: until then it may be known by the id of its
+ * connection alone. */
+static LabSlice *session_slice(Cluster *cluster, HttpConnection *http)
+{
+    gint64 deadline = g_get_monotonic_time() + TEST_TIMEOUT_MS * G_TIME_SPAN_MILLISECOND;
+
+    for (;;) {
+        g_autoptr(LabSlice) slice = cluster_slice(cluster, http);
+
+        if (slice->label[0]) {
+            return g_steal_pointer(&slice);
+        }
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline);
+    }
+}
+
 static void test_idle(Cluster *cluster)
 {
     g_autoptr(HttpConnection) http = cluster_connect(cluster, 0);
@@ -20,7 +36,7 @@ static void test_idle(Cluster *cluster)
     uint64_t counter = 0;
     g_autofree char *before = cluster_get_vm(http, &counter), *after = NULL, *back = NULL;
 
-    slice = cluster_slice(cluster, http);
+    slice = session_slice(cluster, http);
     g_assert_cmpstr(slice->vm, ==, before);
     cluster_judge(cluster, http);
     cluster_move(cluster, slice);
@@ -85,7 +101,7 @@ static void test_unread_input(Cluster *cluster)
     g_autoptr(GError) error = NULL;
     uint64_t counter = 0;
     g_autofree char *before = cluster_get_vm(http, &counter);
-    g_autoptr(LabSlice) slice = cluster_slice(cluster, http);
+    g_autoptr(LabSlice) slice = session_slice(cluster, http);
     LabQmp *qmp = lab_vm_qmp(cluster_vm(cluster, before), &error);
     Mover mover = { cluster, slice };
     HttpResponse response;
@@ -116,7 +132,7 @@ static void test_behind_one_in_flight(Cluster *cluster)
     g_autoptr(GError) error = NULL;
     uint64_t counter = 0;
     g_autofree char *before = cluster_get_vm(http, &counter);
-    g_autoptr(LabSlice) slice = cluster_slice(cluster, http);
+    g_autoptr(LabSlice) slice = session_slice(cluster, http);
     Mover mover = { cluster, slice };
     HttpResponse first, second;
     char peeked;
@@ -163,7 +179,7 @@ static void test_unsent_output(Cluster *cluster)
     g_autoptr(GError) error = NULL;
     uint64_t counter = 0;
     g_autofree char *before = cluster_get_vm(http, &counter), *after = NULL;
-    g_autoptr(LabSlice) slice = cluster_slice(cluster, http);
+    g_autoptr(LabSlice) slice = session_slice(cluster, http);
     HttpResponse response;
     char peeked;
 
@@ -266,7 +282,7 @@ static void test_load(Cluster *cluster)
         g_cond_init(&load->answered);
         load->http = cluster_connect(cluster, 32768);
         vm = cluster_get_vm(load->http, &load->counter);
-        load->slice = cluster_slice(cluster, load->http);
+        load->slice = session_slice(cluster, load->http);
         cluster_judge(cluster, load->http);
         load->thread = g_thread_new("load", load_thread, load);
     }

@@ -84,6 +84,7 @@ static int link_to_socket(struct slice_session *session, int fd)
     return err;
 }
 
+/* Held from birth: alone, without its socket, it must not leave. */
 static struct slice_session *register_session(conn_rec *c, int fd)
 {
     static uint32_t counter;
@@ -98,20 +99,21 @@ static struct slice_session *register_session(conn_rec *c, int fd)
     }
     session->fd = -1;
     session->phase = SLICE_PHASE_SERVED;
-    err = slice_register_capsule(slice_child.opener, handle, NULL, 0,
-                                 sizeof(struct slice_apache_record),
-                                 &session->capsule);
+    err = slice_register_held(slice_child.opener, handle, NULL, 0,
+                              sizeof(struct slice_apache_record),
+                              &session->capsule);
     if (err) {
         goto err_free;
     }
     err = slice_map(slice_child.opener, &session->capsule, &memory);
     if (err) {
-        goto err_deregister;
+        goto err_put;
     }
     session->memory = memory;
     slice_record_write(session->memory, 0, (uint16_t)c->local_addr->port);
     slice_table_add(session);
     err = link_to_socket(session, fd);
+    slice_put_ref(slice_child.opener, &session->capsule);
     if (err) {
         goto err_release;
     }
@@ -121,7 +123,8 @@ err_release:
     slice_table_release(session);
     session = NULL;
     goto err_log;
-err_deregister:
+err_put:
+    slice_put_ref(slice_child.opener, &session->capsule);
     slice_deregister_capsule(slice_child.opener, &session->capsule.id);
 err_free:
     free(session);

@@ -262,21 +262,15 @@ static int create(struct slice_store *store, struct slice_attached *attached,
 {
     struct slice_capsule capsule;
     void *memory;
-    int err = slice_register_capsule(store->opener, 0, attached->key,
-                                     attached->key_bytes, room_bytes,
-                                     &capsule);
+    int err = slice_register_held(store->opener, 0, attached->key,
+                                  attached->key_bytes, room_bytes, &capsule);
 
     if (err == -ENOSPC && !renew_opener(store)) {
-        err = slice_register_capsule(store->opener, 0, attached->key,
-                                     attached->key_bytes, room_bytes,
-                                     &capsule);
+        err = slice_register_held(store->opener, 0, attached->key,
+                                  attached->key_bytes, room_bytes, &capsule);
     }
     if (err) {
         return err;
-    }
-    err = get_ref(store, &capsule);
-    if (err) {
-        goto err_deregister;
     }
     err = slice_map(store->opener, &capsule, &memory);
     if (err) {
@@ -292,7 +286,6 @@ static int create(struct slice_store *store, struct slice_attached *attached,
 
 err_put:
     slice_put_ref(store->opener, &capsule);
-err_deregister:
     slice_deregister_capsule(store->opener, &capsule.id);
     return err;
 }

@@ -145,7 +145,7 @@ struct slice_layer {
 
 /**
  * struct slice_register - SLICE_IOC_REGISTER, SLICE_IOC_GET_ID
- * @flags: 0 for REGISTER; for GET_ID one of SLICE_GET_BY_KEY,
+ * @flags: 0 or SLICE_REGISTER_HELD for REGISTER; for GET_ID one of SLICE_GET_BY_KEY,
  *         SLICE_GET_BY_HANDLE, SLICE_GET_BY_ID, SLICE_GET_NEXT (all of the
  *         own provider), SLICE_GET_BY_FD
  * @handle: how the layer names it locally, 0 = not at all; with BY_FD a TCP
@@ -164,6 +164,8 @@ struct slice_layer {
  * GET_ID fills @handle, @key and @key_bytes of a provider's capsule.
  * REGISTER needs a layer: EPERM.  A key and a handle are unique among the
  * provider's capsules: EEXIST.
+ * With HELD the caller's word counts one when REGISTER returns, as after a get,
+ * and nothing could take the capsule away before.
  * A capsule of no slice is a slice of its own.
  */
 struct slice_register {
@@ -177,6 +179,7 @@ struct slice_register {
 	__u32 key_bytes;
 	__u8 key[SLICE_KEY_BYTES_MAX];
 };
+#define SLICE_REGISTER_HELD	0x20	/* REGISTER */
 #define SLICE_GET_BY_KEY	0x1
 #define SLICE_GET_BY_HANDLE	0x2
 #define SLICE_GET_BY_FD		0x4
