@@ -15,8 +15,10 @@
 #define LAB_BOOT_TIMEOUT_MS 180000
 
 struct Lab {
-    char *dir;                  /* $SLICE_CACHE/lab/<name> */
+    char *dir;                  /* $SLICE_CACHE/lab/<name>, or <name>-<lane> */
+    int lock;                   /* on dir */
     char *run_dir;              /* /var/lib/slice-lab */
+    char *place;                /* a link to dir, the same in every lane */
     char *cache;                /* $SLICE_CACHE */
     char *build;                /* $SLICE_BUILD */
     char *emulator;

@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -25,6 +26,9 @@
 #include <fcntl.h>
 
 #include "internal.h"
+
+#define LAB_RUN_DIR "/var/lib/slice-lab"
+#define LAB_N_LANES 9u
 
 G_DEFINE_QUARK(slice-lab-error, lab_error)
 
@@ -55,6 +59,8 @@ static void must(bool ok, const char *what)
 /* The new PID namespace's first process goes on; the old process waits for it. */
 void lab_isolate(void)
 {
+    /* Where what a lab starts writes, beside /run and the lab's directory. */
+    static const char *const own[] = { LAB_RUN_DIR, "/etc/slice", "/var/lib/nfs" };
     const char *up[] = { "ip", "link", "set", "lo", "up", NULL };
     int status;
     pid_t pid;
@@ -75,6 +81,10 @@ void lab_isolate(void)
     must(!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "private mounts");
     must(!mount("run", "/run", "tmpfs", 0, "mode=755"), "a /run of its own");
     must(!mount("proc", "/proc", "proc", 0, NULL), "a /proc of its own");
+    for (size_t i = 0; i < G_N_ELEMENTS(own); i++) {
+        must(!g_mkdir_with_parents(own[i], 0755) &&
+             !mount("lab", own[i], "tmpfs", 0, "mode=755"), own[i]);
+    }
     must(lab_command(NULL, NULL, up, NULL, NULL), "the loopback interface");
 }
 
@@ -284,14 +294,60 @@ static const char *env_or(const char *name, const char *otherwise)
     return value && *value ? value : otherwise;
 }
 
+/*
+ * A lab's directory is its own while its program runs; of programs that run at
+ * the same time the second gets NAME-2, and so on.  The lock goes with the
+ * program: what it starts does not inherit it.
+ */
+static bool take_dir(Lab *lab, const char *name, GError **error)
+{
+    g_autofree char *labs = g_build_filename(lab->cache, "lab", NULL);
+
+    g_mkdir_with_parents(labs, 0755);
+    for (unsigned int i = 1; i <= LAB_N_LANES; i++) {
+        g_autofree char *lane = i > 1 ? g_strdup_printf("%s-%u", name, i) : g_strdup(name);
+        g_autofree char *lock = g_strdup_printf("%s/.%s.lock", labs, lane);
+        int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+        if (fd < 0) {
+            g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "%s: %s", lock, g_strerror(errno));
+            return false;
+        }
+        if (!flock(fd, LOCK_EX | LOCK_NB)) {
+            lab->lock = fd;
+            lab->dir = g_build_filename(labs, lane, NULL);
+            return true;
+        }
+        close(fd);
+    }
+    g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "%u labs \"%s\" run already", LAB_N_LANES,
+                name);
+    return false;
+}
+
+/*
+ * A path that is the same in every lane, so that one lane's saved VMs can be
+ * restored in another.
+ */
+static bool link_place(Lab *lab, GError **error)
+{
+    unlink(lab->place);
+    if (symlink(lab->dir, lab->place)) {
+        g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "%s: %s", lab->place, g_strerror(errno));
+        return false;
+    }
+    return true;
+}
+
 Lab *lab_new(const char *name, GError **error)
 {
     g_autoptr(Lab) lab = g_new0(Lab, 1);
 
     lab->cache = g_strdup(env_or("SLICE_CACHE", "/var/cache/slice"));
     lab->build = g_strdup(env_or("SLICE_BUILD", LAB_BUILD_DIR));
-    lab->dir = g_build_filename(lab->cache, "lab", name, NULL);
-    lab->run_dir = g_strdup("/var/lib/slice-lab");
+    lab->lock = -1;
+    lab->run_dir = g_strdup(LAB_RUN_DIR);
+    lab->place = g_build_filename(lab->run_dir, "files", NULL);
     lab->image = g_getenv("SLICE_IMAGE") ? g_strdup(g_getenv("SLICE_IMAGE"))
                                          : g_build_filename(lab->cache, "image", NULL);
     lab->emulator = g_strdup(env_or("SLICE_EMULATOR", LAB_QEMU_PREFIX "/bin/qemu-system-x86_64"));
@@ -300,6 +356,9 @@ Lab *lab_new(const char *name, GError **error)
     lab->clients = g_ptr_array_new_with_free_func((GDestroyNotify)lab_client_free);
     lab->links = g_ptr_array_new_with_free_func((GDestroyNotify)lab_link_free);
 
+    if (!take_dir(lab, name, error)) {
+        return NULL;
+    }
     {
         const char *empty[] = { "rm", "-rf", "--one-file-system", "--", lab->dir, NULL };
 
@@ -312,7 +371,7 @@ Lab *lab_new(const char *name, GError **error)
                     lab->run_dir, g_strerror(errno));
         return NULL;
     }
-    if (!find_built(lab, error) || !keep_images(lab, error) || !lab_switch_start(lab, error)) {
+    if (!link_place(lab, error) || !find_built(lab, error) || !keep_images(lab, error) || !lab_switch_start(lab, error)) {
         return NULL;
     }
     lab->kvm = lab_kvm_probe(lab);
@@ -339,10 +398,14 @@ void lab_free(Lab *lab)
     g_strfreev(lab->kernels);
     g_free(lab->dir);
     g_free(lab->run_dir);
+    g_free(lab->place);
     g_free(lab->cache);
     g_free(lab->build);
     g_free(lab->image);
     g_free(lab->emulator);
+    if (lab->lock >= 0) {
+        close(lab->lock);
+    }
     g_free(lab);
 }
 

@@ -67,14 +67,16 @@ typedef struct WebDriver WebDriver;     /* tests/lib/webdriver.h */
 /**
  * lab_isolate: run the rest of this program in namespaces of its own
  *
- * For programs that run one after another in the same place: nothing of one
- * lab is there when the next begins.  To be called before any thread exists.
+ * For programs that run in the same place, one after another or at the same
+ * time: nothing of one lab is there for another.  To be called before any thread
+ * exists.
  */
 void lab_isolate(void);
 
 /**
  * lab_new: start the switch, find out about KVM
- * @name: directory below $SLICE_CACHE/lab, emptied first
+ * @name: directory below $SLICE_CACHE/lab, emptied first; of programs that run
+ *	at the same time the second has NAME-2, and so on
  *
  * Returns NULL where something that it needs is not built or does not start.
  */
@@ -175,6 +177,14 @@ LabVm *lab_vm_new(LabHost *host, const LabVmSpec *spec, GError **error);
 bool lab_vm_boot(LabVm *vm, GError **error);
 /** lab_vm_wait_up: until Apache and PHP run in it. */
 bool lab_vm_wait_up(LabVm *vm, unsigned int timeout_ms, GError **error);
+/**
+ * lab_vms_ready: have @n VMs saved as they are when they have just come up
+ *
+ * VMs of the same description that another program of this run of tests has
+ * saved ($SLICE_LAB_SAVED, a directory) are taken from there; else they boot,
+ * all at the same time.  None runs afterwards.
+ */
+bool lab_vms_ready(LabVm *const *vms, unsigned int n, GError **error);
 /** lab_vm_save: write it to disk as it is now; it does not run afterwards. */
 bool lab_vm_save(LabVm *vm, GError **error);
 /** lab_vm_restore: run it from where it was saved, ending one that runs. */

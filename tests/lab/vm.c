@@ -5,10 +5,12 @@
  * A suite boots its VMs once and saves them; each test restores them, which
  * takes a quarter of the time and starts from the same state.
  */
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -23,6 +25,7 @@ struct LabVm {
     char *service_port, *own_port, *own_address;
     char *hand_socket, *agent_socket, *qmp_socket, *lab_qmp_socket;
     char *saved;                /* path; there only after lab_vm_save */
+    char *shared;               /* (nullable): the same, for other programs */
     virDomainPtr domain;
     LabHand *hand;
     LabQmp *qmp;
@@ -47,9 +50,9 @@ static char *make_xml(LabVm *vm)
     const char *release = lab_kernel(lab, vm->spec.kernel);
     g_autofree char *kernel = g_strdup_printf("%s/kernels/%s/vmlinuz", lab->image, release);
     g_autofree char *initramfs = g_strdup_printf("%s/kernels/%s/initramfs", lab->image, release);
-    g_autofree char *debian = g_build_filename(lab->dir, "debian.erofs", NULL);
-    g_autofree char *product = g_build_filename(lab->dir, "product.erofs", NULL);
-    g_autofree char *console = g_strdup_printf("%s/%s.console", lab->dir, vm->name);
+    g_autofree char *debian = g_build_filename(lab->place, "debian.erofs", NULL);
+    g_autofree char *product = g_build_filename(lab->place, "product.erofs", NULL);
+    g_autofree char *console = g_strdup_printf("%s/%s.console", lab->place, vm->name);
     LabDomain domain = {
         .spec = vm->spec,
         .type = lab->kvm ? "kvm" : "qemu",
@@ -72,6 +75,35 @@ static char *make_xml(LabVm *vm)
 
     domain.spec.name = vm->name;
     return lab_domain_xml(&domain);
+}
+
+/*
+ * Where a VM of this description is saved for other programs of this run of
+ * tests: after its XML, its images and its emulator.
+ */
+static char *shared_path(Lab *lab, const char *xml)
+{
+    const char *dir = g_getenv("SLICE_LAB_SAVED");
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    g_autofree char *debian = g_build_filename(lab->dir, "debian.erofs", NULL);
+    g_autofree char *product = g_build_filename(lab->dir, "product.erofs", NULL);
+    const char *const files[] = { lab->emulator, debian, product };
+
+    if (!dir || !*dir) {
+        return NULL;
+    }
+    g_checksum_update(sum, (const guchar *)xml, -1);
+    for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *made = NULL;
+        struct stat status = { 0 };
+
+        stat(files[i], &status);
+        made = g_strdup_printf(" %" G_GUINT64_FORMAT " %" G_GINT64_FORMAT ".%09ld",
+                               (guint64)status.st_ino, (gint64)status.st_mtim.tv_sec,
+                               status.st_mtim.tv_nsec);
+        g_checksum_update(sum, (const guchar *)made, -1);
+    }
+    return g_strdup_printf("%s/%.16s.saved", dir, g_checksum_get_string(sum));
 }
 
 LabVm *lab_vm_new(LabHost *host, const LabVmSpec *spec, GError **error)
@@ -112,6 +144,7 @@ LabVm *lab_vm_new(LabHost *host, const LabVmSpec *spec, GError **error)
     }
 
     xml = make_xml(vm);
+    vm->shared = shared_path(host->lab, xml);
     record = g_strdup_printf("%s/%s.xml", host->lab->dir, vm->name);
     g_file_set_contents(record, xml, -1, NULL);
     vm->domain = virDomainDefineXML(host->connection, xml);
@@ -145,6 +178,7 @@ void lab_vm_free(LabVm *vm)
     g_free(vm->qmp_socket);
     g_free(vm->lab_qmp_socket);
     g_free(vm->saved);
+    g_free(vm->shared);
     g_free(vm);
 }
 
@@ -177,6 +211,46 @@ bool lab_vm_save(LabVm *vm, GError **error)
     lab_vm_hang_up(vm);
     unlink(vm->saved);
     return virDomainSaveFlags(vm->domain, vm->saved, NULL, 0) == 0 || fail(vm, "saving", error);
+}
+
+/* A program's own name for what others have saved, or nothing. */
+static bool take_shared(LabVm *vm)
+{
+    if (!vm->shared) {
+        return false;
+    }
+    unlink(vm->saved);
+    return !link(vm->shared, vm->saved);
+}
+
+/* Whoever is first has the name; all are alike. */
+static void give_shared(LabVm *vm)
+{
+    if (vm->shared && link(vm->saved, vm->shared) && errno != EEXIST) {
+        g_printerr("lab: %s is not shared: %s\n", vm->saved, g_strerror(errno));
+    }
+}
+
+bool lab_vms_ready(LabVm *const *vms, unsigned int n, GError **error)
+{
+    g_autofree bool *taken = g_new0(bool, n);
+
+    for (unsigned int i = 0; i < n; i++) {
+        taken[i] = take_shared(vms[i]);
+        if (!taken[i] && !lab_vm_boot(vms[i], error)) {
+            return false;
+        }
+    }
+    for (unsigned int i = 0; i < n; i++) {
+        if (taken[i]) {
+            continue;
+        }
+        if (!lab_vm_wait_up(vms[i], LAB_BOOT_TIMEOUT_MS, error) || !lab_vm_save(vms[i], error)) {
+            return false;
+        }
+        give_shared(vms[i]);
+    }
+    return true;
 }
 
 bool lab_vm_restore(LabVm *vm, GError **error)

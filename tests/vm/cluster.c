@@ -45,17 +45,11 @@ static bool start(const Extras *extras, GError **error)
                            .relay = extras->relays };
 
         cluster.vms[i] = lab_vm_new(cluster.host, &spec, error);
-        if (!cluster.vms[i] || !lab_vm_boot(cluster.vms[i], error)) {
+        if (!cluster.vms[i]) {
             return false;
         }
     }
-    for (int i = 0; i < N_VMS; i++) {
-        if (!lab_vm_wait_up(cluster.vms[i], 180000, error) ||
-            !lab_vm_save(cluster.vms[i], error)) {
-            return false;
-        }
-    }
-    return true;
+    return lab_vms_ready(cluster.vms, N_VMS, error);
 }
 
 /* A fixture's data pointer cannot hold a function, so it points to one of these. */

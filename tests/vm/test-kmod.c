@@ -54,7 +54,7 @@ int main(int argc, char **argv)
     printf("# Linux %s, guests run under %s\n", lab_kernel(lab, kernel), lab_acceleration(lab));
     spec.slices = lab_has_slices(lab);
     vm = lab_vm_new(host, &spec, &error);
-    if (!vm || !lab_vm_boot(vm, &error) || !lab_vm_wait_up(vm, 180000, &error)) {
+    if (!vm || !lab_vms_ready(&vm, 1, &error) || !lab_vm_restore(vm, &error)) {
         return fail(error);
     }
     exists = lab_vm_shell(vm, look, &error);

@@ -6,7 +6,8 @@
 # usage: run-tests.sh GROUP [PATTERN...]   (within the private root)
 #
 #   style unit fuzz vm   the meson suite of that name; `unit` is every suite
-#                        that is none of the others
+#                        that is none of the others, and `vm` with SLICE_ALL or
+#                        PATTERNs takes in suite `vm-all`
 #   qtest, qtest-asan    tests of the overlay within QEMU's own build, on the
 #                        plain QEMU or the one with sanitizers
 #
@@ -21,10 +22,11 @@ here=$SLICE_TOP/tests/lab/root
 
 # names BUILD - this group's tests in a build directory, one a line
 names() {
-	local filter name pattern
+	local filter name pattern all=${SLICE_ALL-}${patterns[*]-}
 	case $group in
 	qtest*) filter='.name | test("slice")' ;;
-	unit) filter='[.suite[] | sub("^[^:]*:"; "")] | any(. == ("style", "fuzz", "vm", "bench")) | not' ;;
+	unit) filter='[.suite[] | sub("^[^:]*:"; "")] | any(. == ("style", "fuzz", "vm", "vm-all", "bench")) | not' ;;
+	vm) filter="[.suite[] | sub(\"^[^:]*:\"; \"\")] | any(. == \"vm\" ${all:+or . == \"vm-all\"})" ;;
 	*) filter="[.suite[] | sub(\"^[^:]*:\"; \"\")] | any(. == \"$group\")" ;;
 	esac
 	meson introspect "$1" --tests | jq -r ".[] | select($filter) | .name" | sort -u |
@@ -38,6 +40,17 @@ names() {
 				fi
 			done
 		done
+}
+
+# run_vms - programs in labs of their own, two at a time: what one waits for
+# leaves room for the other. They share the VMs that have just been booted
+# (lab_vms_ready), for this run only.
+run_vms() {
+	export SLICE_LAB_SAVED=$SLICE_CACHE/lab/saved
+	rm -rf "$SLICE_LAB_SAVED"
+	mkdir -p "$SLICE_LAB_SAVED"
+	run_in "$SLICE_BUILD" --num-processes 2 ${SLICE_ALL+--timeout-multiplier 20}
+	rm -rf "$SLICE_LAB_SAVED"
 }
 
 # run_in BUILD OPTION... - run this group of a build directory, write the counts
@@ -72,7 +85,7 @@ qtest-asan)
 	export UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1:print_summary=1:print_stacktrace=1:suppressions=$here/ubsan.supp
 	run_in "$SLICE_QEMU/build-asan" --timeout-multiplier 4
 	;;
-fuzz) run_in "$SLICE_CACHE/build-fuzz" --timeout-multiplier 2 ;;
-vm) run_in "$SLICE_BUILD" --num-processes 1 ${SLICE_ALL+--timeout-multiplier 20} ;;
+fuzz) run_in "$SLICE_CACHE/build-fuzz" --timeout-multiplier 2 ${SLICE_ALL+--test-args=-max_total_time=120} ;;
+vm) run_vms ;;
 *) run_in "$SLICE_BUILD" ;;
 esac
