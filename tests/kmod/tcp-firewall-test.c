@@ -4,7 +4,8 @@
  *
  * Needs root, /dev/slice, /dev/net/tun and nft. See tcp-lab.h for the topology.
  * Both hosts have rules that let only SYNs begin anything, drop what is invalid,
- * and do not pick up connections in the middle.
+ * and do not pick up connections in the middle. 58 is ICMP for IPv6: the guests'
+ * image has no names of protocols.
  */
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@ static const char rules[] =
     "table inet guard {\n"
     "    chain input {\n"
     "        type filter hook input priority 0; policy drop;\n"
-    "        meta l4proto ipv6-icmp accept\n"
+    "        meta l4proto 58 accept\n"
     "        ct state invalid drop\n"
     "        ct state established accept\n"
     "        tcp dport 7000 tcp flags & (fin|syn|rst|ack) == syn accept\n"
