@@ -14,7 +14,7 @@
  * If anything fails the socket is disconnected in repair mode: nobody hears of
  * it.
  *
- * Above: tcp.c.  Below: tcp-check.c, mute.c, tcp-accept.c.
+ * Above: tcp.c.  Below: tcp-check.c, mute.c, tcp-accept.c, tcp-resume.c.
  * Source: net/ipv4/tcp.c (TCP_REPAIR), tcp_output.c: tcp_connect_init().
  */
 #include <linux/ctype.h>
@@ -42,6 +42,8 @@
 /* An image is not older; TSval must not go back, but never far ahead either. */
 #define SLICE_TCP_AGE_MAX_MS	600000u
 #define SLICE_TCP_RTT_MAX_US	(120u * USEC_PER_SEC)
+/* A shortest round trip is hardly less than this part of the smoothed one. */
+#define SLICE_TCP_SHORTEST_SHIFT	2
 /* The smallest that IPv4 routes learn (net.ipv4.route.min_pmtu). */
 #define SLICE_TCP_PMTU_MIN	552u
 
@@ -152,6 +154,20 @@ static void slice_tcp_import_clocks(struct sock *sk,
 	tp->rx_opt.ts_recent_stamp = max_t(time64_t, stamp, 1);
 }
 
+/*
+ * An answer that comes sooner than the shortest round trip is taken for one to
+ * an earlier transmission, and tells nothing about losses (tcp_rack_advance()).
+ * A fresh socket has none, and what was restored gives it none: each would be
+ * too soon.  The image has only the smoothed one.
+ */
+static void slice_tcp_import_shortest(struct tcp_sock *tp)
+{
+	u32 shortest_us = tp->srtt_us >> 3 >> SLICE_TCP_SHORTEST_SHIFT;
+
+	if (shortest_us)
+		minmax_reset(&tp->rtt_min, tcp_jiffies32, shortest_us);
+}
+
 static void slice_tcp_import_timing(struct sock *sk,
 				    const struct slice_image_tcp *tcp)
 {
@@ -163,6 +179,7 @@ static void slice_tcp_import_timing(struct sock *sk,
 	tp->rttvar_us = min(le32_to_cpu(tcp->rttvar_us),
 			    4 * SLICE_TCP_RTT_MAX_US);
 	tp->mdev_max_us = tp->rttvar_us;
+	slice_tcp_import_shortest(tp);
 	icsk->icsk_rto = clamp_t(unsigned long,
 				 usecs_to_jiffies(le32_to_cpu(tcp->rto_us)),
 				 TCP_RTO_MIN, TCP_RTO_MAX);
@@ -328,8 +345,30 @@ static void slice_tcp_put_fin(struct sock *sk)
 		TCP_SKB_CB(skb)->sacked |= TCPCB_REPAIRED;
 }
 
-/* First what was sent, in repair mode; then, as the window is still 0, what
- * was not. */
+/*
+ * What was sent, in repair mode, and a round trip ago at least: by the time of
+ * the plug an answer would seem to come too soon to be one.  The head lies in a
+ * buffer of its own: it alone is sent again, see tcp-resume.c.
+ */
+static int slice_tcp_import_sent(struct sock *sk, const u8 *data, size_t bytes)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	size_t head = min_t(size_t, bytes, tp->mss_cache);
+	u64 now_ns = tcp_clock_ns();
+	u64 trip_ns = (u64)(tp->srtt_us >> 3) * NSEC_PER_USEC;
+	struct sk_buff *skb;
+	int ret;
+
+	tp->repair_queue = TCP_SEND_QUEUE;
+	ret = slice_tcp_put(sk, data, head);
+	if (!ret)
+		ret = slice_tcp_put(sk, data + head, bytes - head);
+	skb_rbtree_walk(skb, &sk->tcp_rtx_queue)
+		skb->skb_mstamp_ns = now_ns - min(now_ns, trip_ns);
+	return ret;
+}
+
+/* First what was sent; then, as the window is still 0, what was not. */
 static int slice_tcp_import_output(struct sock *sk,
 				   const struct slice_tcp_record *record)
 {
@@ -341,8 +380,7 @@ static int slice_tcp_import_output(struct sock *sk,
 	struct tcp_sock *tp = tcp_sk(sk);
 	int ret;
 
-	tp->repair_queue = TCP_SEND_QUEUE;
-	ret = slice_tcp_put(sk, record->send, sent_bytes);
+	ret = slice_tcp_import_sent(sk, record->send, sent_bytes);
 	if (ret)
 		return ret;
 	if (has_fin && snd_nxt == write_seq)
@@ -553,42 +591,24 @@ int slice_tcp_plug(struct slice_capsule *capsule,
 	return ret;
 }
 
-/*
- * Arms what plug left off; under the socket's lock.  Where TCP would have had a
- * loss probe under way it is the shorter one, as tcp_schedule_loss_probe() has
- * it: a last packet that was lost on its way out of the source is missed after
- * two round trips, not after a retransmission time-out.
- */
-static void slice_tcp_arm(struct sock *sk)
-{
-	struct inet_connection_sock *icsk = inet_csk(sk);
-	struct tcp_sock *tp = tcp_sk(sk);
-	unsigned long timeout = icsk->icsk_rto;
-	int what = ICSK_TIME_RETRANS;
-
-	if (!tp->packets_out || icsk->icsk_pending)
-		return;
-	if (READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_early_retrans) >= 3 &&
-	    tcp_is_sack(tp) && tp->srtt_us) {
-		unsigned long probe = usecs_to_jiffies(tp->srtt_us >> 2);
-
-		/* One packet's acknowledgement may be a delayed one. */
-		probe += tp->packets_out == 1 ? TCP_RTO_MIN : TCP_TIMEOUT_MIN;
-		if (probe < timeout) {
-			timeout = probe;
-			what = ICSK_TIME_LOSS_PROBE;
-		}
-	}
-	inet_csk_reset_xmit_timer(sk, what, timeout, TCP_RTO_MAX);
-}
-
-/* Under the socket's lock: it speaks. */
+/* It speaks. */
 static void slice_tcp_speak(struct slice_tcp *conn, struct sock *sk)
 {
+	bool has_tail;
+
+	lock_sock(sk);
 	if (conn->owes_ack)
 		slice_tcp_send_ack(sk);
-	slice_tcp_arm(sk);
-	conn->has_tail = tcp_send_head(sk);
+	has_tail = tcp_send_head(sk);
+	release_sock(sk);
+	slice_tcp_resume(sk);
+	if (!has_tail)
+		return;
+	/* The exported way to push; it also arms the window probe. */
+	tcp_sock_set_nodelay(sk);
+	lock_sock(sk);
+	tcp_sk(sk)->nonagle = conn->nonagle;
+	release_sock(sk);
 }
 
 void slice_tcp_open(struct slice_capsule *capsule)
@@ -603,16 +623,7 @@ void slice_tcp_open(struct slice_capsule *capsule)
 	slice_mute_remove(conn->net, &conn->flow.flow, conn);
 	if (!sk)
 		return;
-	lock_sock(sk);
 	slice_tcp_speak(conn, sk);
-	release_sock(sk);
-	if (conn->has_tail) {
-		/* The exported way to push; it also arms the window probe. */
-		tcp_sock_set_nodelay(sk);
-		lock_sock(sk);
-		tcp_sk(sk)->nonagle = conn->nonagle;
-		release_sock(sk);
-	}
 	if (conn->wants_keepalive)
 		sock_set_keepalive(sk);
 	sock_put(sk);

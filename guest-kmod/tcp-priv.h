@@ -39,7 +39,6 @@ struct slice_flow {
  *	orphan, until it opens
  * @quiet_seq: copied_seq when it was last looked at while freezing
  * @nonagle: as it was at the source, to be restored after the tail was pushed
- * @has_tail: bytes wait in the write queue that were never sent
  * @owes_ack: the source owed the client an ACK
  * @wants_keepalive: SO_KEEPALIVE is set when it opens
  * @is_top: nobody needs it: it goes to a listener's accept queue
@@ -55,7 +54,6 @@ struct slice_tcp {
 	struct file *file;
 	u32 quiet_seq;
 	u8 nonagle;
-	bool has_tail;
 	bool owes_ack;
 	bool wants_keepalive;
 	bool is_top;
@@ -192,6 +190,11 @@ int slice_tcp_plug(struct slice_capsule *capsule,
 		   const struct slice_image_reader *reader, u32 index);
 void slice_tcp_open(struct slice_capsule *capsule);
 void slice_tcp_discard(struct slice_capsule *capsule);
+
+/* ---- tcp-resume.c ---- */
+/* A plugged socket opens: sends the head of what is unacknowledged again, and
+ * arms the timer. */
+void slice_tcp_resume(struct sock *sk);
 
 /* ---- tcp-conntrack.c ---- */
 /* Connection tracking in this namespace, if there is any, takes the flow for an

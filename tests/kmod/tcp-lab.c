@@ -268,6 +268,16 @@ static void lab_look_at_fin(Lab *lab, Conn *conn, guint32 seq)
     conn->fin_is_known = TRUE;
 }
 
+/* Payload of a host's: notes it; whether it is lost. */
+static gboolean lab_is_swallowed(Conn *conn, guint32 seq, gsize payload_bytes)
+{
+    if (!payload_bytes) {
+        return FALSE;
+    }
+    g_array_append_val(conn->said, seq);
+    return conn->has_hole && (gint32)(seq - conn->hole) < 0;
+}
+
 /* A frame of TCP whose IP payload is @tcp: counts it; where it goes to, or -1. */
 static int lab_route_tcp(Lab *lab, int from, const guint8 *frame, gsize bytes,
                          const struct tcphdr *tcp, gsize tcp_bytes)
@@ -299,7 +309,8 @@ static int lab_route_tcp(Lab *lab, int from, const guint8 *frame, gsize bytes,
         return -1;
     }
     lab_look_at_host(lab, conn, tcp);
-    return LAB_CLIENT;
+    return lab_is_swallowed(conn, ntohl(tcp->seq), tcp_bytes - tcp->doff * 4) ?
+           -1 : LAB_CLIENT;
 }
 
 /* Where hardware addresses are asked for, everybody hears the client. */
@@ -655,6 +666,7 @@ Conn *lab_dial(Lab *lab)
     struct sockaddr_in6 own;
     Conn *conn = g_new0(Conn, 1);
 
+    conn->said = g_array_new(FALSE, FALSE, sizeof(guint32));
     conn->client.salt = 0x5a;
     conn->server.salt = 0xa5;
     conn->client.reads = TRUE;
@@ -702,5 +714,11 @@ void conn_close(Lab *lab, Conn *conn)
     peer_close(&conn->server);
     lab_settle(lab, 20);
     g_ptr_array_remove(lab->conns, conn);
+    g_array_unref(conn->said);
     g_free(conn);
+}
+
+void conn_forget_said(Conn *conn)
+{
+    g_array_set_size(conn->said, 0);
 }

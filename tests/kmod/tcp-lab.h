@@ -86,6 +86,10 @@ typedef struct Peer {
  * @tsval: the last timestamp that a host has sent
  * @tsval_is_known: @tsval is set
  * @next: end of the last frame of a host in the sequence space
+ * @said: where the payload of the hosts' frames began, guint32 each, since
+ *	conn_forget_said()
+ * @hole: frames of a host with payload before that are lost
+ * @has_hole: @hole is set
  * @fin: where the FIN of a host stands
  * @fin_is_known: @fin is set
  * @is_covered: a capsule above it takes its descriptor, see conn_cover()
@@ -102,6 +106,9 @@ typedef struct Conn {
     guint32 tsval;
     gboolean tsval_is_known;
     guint32 next;
+    GArray *said;
+    guint32 hole;
+    gboolean has_hole;
     guint32 fin;
     gboolean fin_is_known;
     gboolean is_covered;
@@ -184,6 +191,7 @@ Conn *lab_dial(Lab *lab);
 /* A client connects, host A accepts: both ends read, nothing is to be sent. */
 Conn *lab_connect(Lab *lab);
 void conn_close(Lab *lab, Conn *conn);
+void conn_forget_said(Conn *conn);
 /* From now on it sends @client_bytes and @server_bytes more. */
 void conn_say(Conn *conn, guint64 client_bytes, guint64 server_bytes);
 /* Until both ends have sent and read their goals. */

@@ -62,6 +62,21 @@ static void test_timeout(void)
     g_assert_cmpuint(verdict.n_timeouts, ==, 1);
 }
 
+/* A new place asks with the head, whenever that was sent; then it is as any. */
+static void test_head(void)
+{
+    WirePacket packets[] = { data(1, 100, 50), data(2, 150, 50), data(900, 100, 50),
+                             data(1300, 100, 50) };
+    WireVerdict verdict;
+
+    packets[2].place = packets[3].place = 1;
+    verdict = judge(packets, 3);
+    g_assert_cmpuint(verdict.n_repeated, ==, 1);
+    g_assert_cmpuint(verdict.n_timeouts, ==, 0);
+    verdict = judge(packets, 4);
+    g_assert_cmpuint(verdict.n_timeouts, ==, 1);
+}
+
 static void test_fast(void)
 {
     WirePacket packets[] = { data(1, 100, 50), data(2, 150, 50), data(20, 100, 50) };
@@ -198,6 +213,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/wire/a-clean-connection-has-no-repetition", test_clean);
     g_test_add_func("/wire/an-old-repetition-is-a-time-out", test_timeout);
+    g_test_add_func("/wire/a-new-place-may-ask-with-the-head", test_head);
     g_test_add_func("/wire/a-young-repetition-is-none", test_fast);
     g_test_add_func("/wire/what-was-acknowledged-and-comes-again-is-stale", test_stale);
     g_test_add_func("/wire/payload-beyond-the-window-is-outside", test_outside);

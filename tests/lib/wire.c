@@ -256,8 +256,10 @@ static void hear(Direction *direction, const WirePacket *packet)
     }
 }
 
+/* @is_first: of a server's place, which asks what the client has with the head of
+ * what is unacknowledged, however long ago the place before it has sent that. */
 static void judge_payload(Direction *direction, const WirePacket *packet, bool counts,
-                          WireVerdict *verdict)
+                          bool is_first, WireVerdict *verdict)
 {
     Range range = { packet->seq, packet->seq + packet->bytes, packet->time_ns };
 
@@ -269,7 +271,7 @@ static void judge_payload(Direction *direction, const WirePacket *packet, bool c
         int64_t before = last_sent(direction, packet);
 
         verdict->n_repeated++;
-        verdict->n_timeouts += before && packet->time_ns - before >= WIRE_RTO_NS;
+        verdict->n_timeouts += before && !is_first && packet->time_ns - before >= WIRE_RTO_NS;
         verdict->n_stale += direction->acknowledged && !is_after(range.end, direction->acked);
     }
     if (!direction->begun || is_after(range.end, direction->end)) {
@@ -286,7 +288,7 @@ void wire_judge(const Wire *wire, uint16_t client_port, bool from_server, bool f
                 int64_t begin_ns, int64_t end_ns, WireVerdict *ret_verdict)
 {
     Direction directions[2] = { { .scale = -1 }, { .scale = -1 } };
-    int owner = -1;
+    int owner = -1, speaker = -1;
 
     memset(ret_verdict, 0, sizeof(*ret_verdict));
     for (int i = 0; i < 2; i++) {
@@ -314,7 +316,9 @@ void wire_judge(const Wire *wire, uint16_t client_port, bool from_server, bool f
             ret_verdict->n_owners++;
         }
         if (packet->bytes) {
-            judge_payload(&directions[server], packet, counts, ret_verdict);
+            judge_payload(&directions[server], packet, counts,
+                          server && speaker >= 0 && packet->place != speaker, ret_verdict);
+            speaker = server ? packet->place : speaker;
         }
         hear(&directions[!server], packet);
     }

@@ -59,7 +59,9 @@ void wire_sort(Wire *wire);
 /**
  * struct WireVerdict - of one client's connection, over a span of time
  * @n_rst, @n_fin, @n_syn: packets with that flag
- * @n_timeouts: repetitions that came at least WIRE_RTO_NS after the same bytes
+ * @n_timeouts: repetitions that came at least WIRE_RTO_NS after the same bytes,
+ *	but for the first payload from a new place: that is how a server asks what
+ *	its client has
  * @n_repeated: all repetitions of payload
  * @n_stale: repetitions of what the receiver had acknowledged already, wholly
  * @n_outside: payload beyond the receiver's window; known only where the capture
