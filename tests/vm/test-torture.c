@@ -19,6 +19,7 @@ enum {
     FIN_WAIT1 = 4,
     FIN_WAIT2 = 5,
     CLOSE_WAIT = 8,
+    LAST_ACK = 9,
 };
 
 /* Nothing in flight lasts so long but a second time-out on a bad line. */
@@ -159,6 +160,107 @@ static void test_close_wait(Cluster *cluster)
     end(cluster, torture, 2);
 }
 
+/* A server that has shut its direction cannot report; its output says what it has
+ * read, and how often it had arrived. */
+static void wait_ended(LabVm *vm, uint64_t n_read, unsigned int n_moves)
+{
+    static const char script[] =
+        "while ! grep -q ^ended /run/torture.out; do :; done; grep ^ended /run/torture.out";
+    g_autofree char *expected = g_strdup_printf(
+        "ended: read %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT ", first bad -1, arrived %u times",
+        n_read, n_read, n_moves);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *output = lab_vm_shell(vm, script, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(g_strstrip(output), ==, expected);
+}
+
+/* The server has shut its direction behind megabytes that the client does not
+ * read, nor its FIN; what the client has to say is unread. */
+static void test_fin_wait1(Cluster *cluster)
+{
+    TortureSpec spec = { .flags = TORTURE_SHUT_WRITING | TORTURE_HOLD_READING, .to_server = 2 * MB,
+                         .to_client = 2 * MB, .send_bytes = 4 * MB, .waits = true,
+                         .receive_bytes = 65536 };
+    Torture *torture = begin(cluster, &spec, 2);
+    g_autoptr(LabSlice) slice = torture_slice(cluster, torture);
+    LabVm *vm = cluster_vm(cluster, slice->vm);
+
+    move_in(cluster, torture, FIN_WAIT1, MB, MB, true);
+    torture_release(cluster);
+    torture_read(torture);
+    torture_finish(torture, NULL);
+    wait_ended(vm, 2 * MB, 2);
+    cluster_finish(cluster);
+}
+
+/* The client has all, and the server's FIN; it still has more to say than the
+ * server's window lets through. */
+static void test_fin_wait2(Cluster *cluster)
+{
+    TortureSpec spec = { .flags = TORTURE_SHUT_WRITING | TORTURE_HOLD_READING, .to_server = 16 * MB,
+                         .to_client = MB };
+    Torture *torture = begin(cluster, &spec, 2);
+    g_autoptr(LabSlice) slice = torture_slice(cluster, torture);
+    LabVm *vm = cluster_vm(cluster, slice->vm);
+
+    torture_wait_read(torture, MB);
+    move_in(cluster, torture, FIN_WAIT2, 0, 2 * MB, true);
+    g_assert_cmpuint(torture_n_sent(torture), <, 16 * MB);
+    torture_release(cluster);
+    torture_finish(torture, NULL);
+    wait_ended(vm, 16 * MB, 2);
+    cluster_finish(cluster);
+}
+
+/* ---- orphans ---- */
+
+static void drain(Cluster *cluster, const char *vm)
+{
+    const char *const drain[] = { "vm", "drain", vm, NULL };
+    const char *const uncordon[] = { "vm", "uncordon", vm, NULL };
+    g_autofree char *output = NULL;
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    lab_slicectl(cluster->lab, drain, &output, &status, &error);
+    g_assert_no_error(error);
+    g_test_message("%s", output);
+    g_assert_cmpint(status, ==, 0);
+    lab_slicectl(cluster->lab, uncordon, NULL, &status, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(status, ==, 0);
+}
+
+/*
+ * The server's program has closed the connection and forgotten it; the kernel has
+ * megabytes to send that the client does not read, and the FIN.  A drain takes
+ * that along, and back.
+ */
+static void test_orphan(Cluster *cluster)
+{
+    TortureSpec spec = { .flags = TORTURE_REPORT_AT_END, .to_server = MB, .to_client = 2 * MB,
+                         .send_bytes = 4 * MB, .waits = true, .receive_bytes = 65536,
+                         .shuts = true };
+    Torture *torture = begin(cluster, &spec, 2);
+    g_autoptr(LabSlice) slice = torture_slice(cluster, torture);
+    LabVm *vm = cluster_vm(cluster, slice->vm), *other = cluster_other(cluster, slice->vm);
+    TortureSocket left;
+
+    wait_socket(vm, torture, LAST_ACK, MB, 0);
+    wait_ended(vm, MB, 0);
+    drain(cluster, lab_vm_name(vm));
+    wait_socket(other, torture, LAST_ACK, MB, 0);
+    torture_look(vm, torture_port(torture), &left);
+    g_assert_cmpuint(left.state, ==, 0);
+    drain(cluster, lab_vm_name(other));
+    wait_socket(vm, torture, LAST_ACK, MB, 0);
+    torture_read(torture);
+    torture_finish(torture, NULL);
+    cluster_finish(cluster);
+}
+
 /* ---- while bytes flow ---- */
 
 /*
@@ -265,6 +367,9 @@ static void add_tests(void)
     cluster_add("/vm/torture/full-queues-both-ways-move", test_both);
     cluster_add("/vm/torture/a-half-closed-connection-moves-with-what-it-has-to-say",
                 test_close_wait);
+    cluster_add("/vm/torture/output-and-a-fin-behind-a-shut-window-move", test_fin_wait1);
+    cluster_add("/vm/torture/a-connection-that-only-listens-moves", test_fin_wait2);
+    cluster_add("/vm/torture/a-drain-takes-orphans-along", test_orphan);
     cluster_add("/vm/torture/streams-both-ways-move-while-they-flow", test_duplex);
     cluster_add("/vm/torture/a-slow-reader-moves-while-it-reads", test_slow_reader);
     cluster_add("/vm/torture/streams-move-on-a-bad-line", test_bad_line);
