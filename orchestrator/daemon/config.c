@@ -46,6 +46,13 @@ static gboolean is_ipv4(const char *address)
     return address && inet_pton(AF_INET, address, &binary) == 1;
 }
 
+static gboolean is_ipv6(const char *address)
+{
+    struct in6_addr binary;
+
+    return inet_pton(AF_INET6, address, &binary) == 1;
+}
+
 static gboolean add_vm(SliceConfig *config, GKeyFile *file, const char *path,
                        const char *group, GError **error)
 {
@@ -80,6 +87,9 @@ static gboolean check(const SliceConfig *config, const char *path,
     if (!is_ipv4(config->address)) {
         return complain(path, "cluster", "address", "is no IPv4 address", error);
     }
+    if (config->address6 && !is_ipv6(config->address6)) {
+        return complain(path, "cluster", "address6", "is no IPv6 address", error);
+    }
     if (!is_mac(config->mac)) {
         return complain(path, "cluster", "mac", "is no unicast MAC address",
                         error);
@@ -96,6 +106,7 @@ static void read_groups(SliceConfig *config, GKeyFile *file)
 
     config->cluster = text(file, "cluster", "name", "slice");
     config->address = text(file, "cluster", "address", NULL);
+    config->address6 = text(file, "cluster", "address6", NULL);
     config->mac = text(file, "cluster", "mac", NULL);
     config->bridge = text(file, "bridge", "name", "br0");
     mgmt = g_strdup_printf("unix:/run/openvswitch/%s.mgmt", config->bridge);
@@ -135,6 +146,7 @@ void slice_config_free(SliceConfig *config)
     if (config) {
         g_free(config->cluster);
         g_free(config->address);
+        g_free(config->address6);
         g_free(config->mac);
         g_free(config->bridge);
         g_free(config->openflow);

@@ -13,12 +13,14 @@
 
 /**
  * SliceConfig: see sliced(8) for the file
+ * @address6: the cluster's IPv6 address, or NULL
  * @uris: of libvirt; may be empty
  * @vms: (element-type SliceDomain): from [vm NAME] groups, for VMs without libvirt
  */
 typedef struct {
     char *cluster;
     char *address;
+    char *address6;
     char *mac;
     char *bridge;
     char *openflow;

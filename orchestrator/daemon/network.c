@@ -45,6 +45,7 @@ typedef struct {
 struct SliceNetwork {
     char *bridge;
     char *address;
+    char *address6; /* or NULL */
     char *mac;
     SliceStore *store;
     SliceNetworkKnown known;
@@ -355,7 +356,8 @@ static void apply(SliceNetwork *network)
     }
     vms = present_vms(network, &grows, &closes);
     outside = outside_ports(network);
-    base = slice_rules_base(network->address, network->mac, vms, outside);
+    base = slice_rules_base(network->address, network->address6, network->mac, vms,
+                            outside);
     lines = lines_new();
     if (grows || closes) {
         pin_known(network, !grows, lines);
@@ -459,14 +461,15 @@ static const SliceFlowHandlers flow_handlers = {
 /* ---- from above ---- */
 
 SliceNetwork *slice_network_new(const char *bridge, const char *openflow,
-                                const char *address, const char *mac,
-                                SliceStore *store, SliceNetworkKnown known,
-                                gpointer data)
+                                const char *address, const char *address6,
+                                const char *mac, SliceStore *store,
+                                SliceNetworkKnown known, gpointer data)
 {
     SliceNetwork *network = g_new0(SliceNetwork, 1);
 
     network->bridge = g_strdup(bridge);
     network->address = g_strdup(address);
+    network->address6 = g_strdup(address6);
     network->mac = g_strdup(mac);
     network->store = store;
     network->known = known;
@@ -502,6 +505,7 @@ void slice_network_free(SliceNetwork *network)
     g_hash_table_unref(network->exact);
     g_free(network->bridge);
     g_free(network->address);
+    g_free(network->address6);
     g_free(network->mac);
     g_free(network);
 }
@@ -704,8 +708,7 @@ void slice_network_steer(SliceNetwork *network, const char *client, const char *
     guint slot = vm && vm->spread && vm->open && moved ? vm->slot : 0;
     g_autoptr(GPtrArray) lines = lines_new();
 
-    /* The switch takes no IPv6 for the cluster. */
-    if (slot == now || strchr(client, ':')) {
+    if (slot == now) {
         return;
     }
     if (slot) {

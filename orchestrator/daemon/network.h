@@ -27,10 +27,11 @@ typedef void (*SliceNetworkPin)(SliceNetwork *network, const SliceTuple *flow,
 typedef void (*SliceNetworkKnown)(SliceNetwork *network, SliceNetworkPin pin,
                                   gpointer data);
 
+/* @address, @address6 (nullable): the cluster's, IPv4 and IPv6 */
 SliceNetwork *slice_network_new(const char *bridge, const char *openflow,
-                                const char *address, const char *mac,
-                                SliceStore *store, SliceNetworkKnown known,
-                                gpointer data);
+                                const char *address, const char *address6,
+                                const char *mac, SliceStore *store,
+                                SliceNetworkKnown known, gpointer data);
 void slice_network_free(SliceNetwork *network);
 
 /* From now on the switch is made to be what this says. */

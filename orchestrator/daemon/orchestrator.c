@@ -585,8 +585,9 @@ SliceOrchestrator *slice_orchestrator_new(const SliceConfig *config,
     self->registry = slice_registry_new();
     self->vms = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, vm_free);
     self->network = slice_network_new(config->bridge, config->openflow,
-                                      config->address, config->mac, store,
-                                      known_connections, self);
+                                      config->address, config->address6,
+                                      config->mac, store, known_connections,
+                                      self);
     self->mover = slice_mover_new(store, &mover_ops, self);
     self->jobs = slice_jobs_new(self->mover, store, &job_ops, self);
     self->start_timer = g_timeout_add(START_MS, start_anyway, self);

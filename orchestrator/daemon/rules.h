@@ -2,7 +2,7 @@
 /*
  * rules.h - the switch's tables, as text
  *
- *   table 0   classify: ARP, ICMP, who may say what, what goes where
+ *   table 0   classify: ARP, neighbour discovery, ICMP, who may say what, what goes where
  *   table 1   one exact rule for each connection that is not where the
  *             spread would put it: loads its VM's slot into reg0
  *             below them: first segments (SYN) of steered clients, to table 4
@@ -10,9 +10,10 @@
  *             first segments to group 4
  *   table 3   first segments for a closed VM: group 5 chooses an open one
  *   table 4   slot -> learn an exact rule for the connection, then the VM's port
+ *   table 5   the second half of an answer to neighbour discovery
  *
  *   group 1   select, by hash of the client's address: all VMs of the spread
- *   group 2   all VM ports: ARP replies and ICMP errors for the cluster's address
+ *   group 2   all VM ports: ARP replies, neighbours' answers and ICMP errors for the cluster's address
  *   group 3   all other ports ("outside": clients, uplinks)
  *   group 4   as group 1, but a closed VM's bucket leads to table 3
  *   group 5   select: the open VMs
@@ -70,8 +71,9 @@ typedef struct {
 } SliceRulesVm;
 
 /**
- * slice_rules_base() - tables 0, 2 to 4 and the groups, replacing what is there
+ * slice_rules_base() - tables 0, 2 to 5 and the groups, replacing what is there
  * @address: of the cluster, IPv4 in dotted form
+ * @address6: (nullable): of the cluster, IPv6; without it no IPv6 reaches a VM
  * @mac: of the cluster
  * @vms: (element-type SliceRulesVm)
  * @outside: (element-type guint): port numbers
@@ -80,8 +82,8 @@ typedef struct {
  *
  * Return: (transfer full) (element-type utf8): lines
  */
-GPtrArray *slice_rules_base(const char *address, const char *mac, GArray *vms,
-                            GArray *outside);
+GPtrArray *slice_rules_base(const char *address, const char *address6,
+                            const char *mac, GArray *vms, GArray *outside);
 
 /* Return: (transfer full): line that leads a connection to a VM. */
 char *slice_rules_exact(const SliceTuple *flow, guint slot);

@@ -39,6 +39,7 @@ char *lab_client_mac(LabClient *client)
 static bool set_up_link(LabClient *client, GError **error)
 {
     g_autofree char *network = g_strdup_printf("%s/24", client->address);
+    g_autofree char *network6 = g_strdup_printf("fd77::%s/64", strrchr(client->address, '.') + 1);
     g_autofree char *mac = lab_client_mac(client);
     const char *n = client->name, *port = client->port;
     const char *const commands[][12] = {
@@ -48,6 +49,7 @@ static bool set_up_link(LabClient *client, GError **error)
         { "ip", "netns", "exec", n, "ethtool", "-K", "eth0", "tx", "off" },
         { "ethtool", "-K", port, "tx", "off" },
         { "ip", "-n", n, "address", "add", network, "dev", "eth0" },
+        { "ip", "-n", n, "address", "add", network6, "dev", "eth0", "nodad" },
         { "ip", "-n", n, "link", "set", "eth0", "up" },
         { "ip", "-n", n, "link", "set", "lo", "up" },
         { "ip", "link", "set", port, "up" },
@@ -125,13 +127,13 @@ int lab_client_netns(LabClient *client)
     return client->netns;
 }
 
-static int make_socket(LabClient *client, int type, GError **error)
+static int make_socket(LabClient *client, int family, int type, GError **error)
 {
     int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     int fd = -1;
 
     if (home >= 0 && !setns(client->netns, CLONE_NEWNET)) {
-        fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+        fd = socket(family, type | SOCK_CLOEXEC, 0);
         if (setns(home, CLONE_NEWNET)) {
             g_error("a thread cannot come back from %s: %s", client->name, g_strerror(errno));
         }
@@ -148,12 +150,17 @@ static int make_socket(LabClient *client, int type, GError **error)
 
 int lab_client_socket(LabClient *client, GError **error)
 {
-    return make_socket(client, SOCK_STREAM, error);
+    return make_socket(client, AF_INET, SOCK_STREAM, error);
+}
+
+int lab_client_socket6(LabClient *client, GError **error)
+{
+    return make_socket(client, AF_INET6, SOCK_STREAM, error);
 }
 
 int lab_client_datagram_socket(LabClient *client, GError **error)
 {
-    return make_socket(client, SOCK_DGRAM, error);
+    return make_socket(client, AF_INET, SOCK_DGRAM, error);
 }
 
 /* ---- captures ---- */

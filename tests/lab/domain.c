@@ -130,7 +130,7 @@ char *lab_domain_xml(const LabDomain *domain)
         "    <kernel>%s</kernel>\n"
         "    <initrd>%s</initrd>\n"
         "    <cmdline>console=ttyS0 quiet panic=-1 slice.name=%s slice.service=%s/24 "
-        "slice.own=%s/24%s</cmdline>\n"
+        "slice.own=%s/24%s%s</cmdline>\n"
         "  </os>\n"
         "  <features><acpi/></features>\n"
         "  <clock offset='utc'/>\n"
@@ -142,6 +142,7 @@ char *lab_domain_xml(const LabDomain *domain)
         "    <controller type='usb' model='none'/>\n",
         spec->memory_mb ? spec->memory_mb : 256, domain->kernel, domain->initramfs, spec->name,
         spec->service_address ? spec->service_address : LAB_CLUSTER_ADDRESS, domain->own_address,
+        spec->service_address ? "" : " slice.service6=" LAB_CLUSTER_ADDRESS6 "/64",
         spec->plain ? " slice.plain" : "", domain->emulator);
     add_disk(xml, domain->debian, "vda", "debian");
     add_disk(xml, domain->product, "vdb", "product");

@@ -36,6 +36,7 @@
 
 #define LAB_CLUSTER_NAME "web"
 #define LAB_CLUSTER_ADDRESS "10.77.0.10"
+#define LAB_CLUSTER_ADDRESS6 "fd77::10"
 #define LAB_CLUSTER_MAC "52:54:00:77:00:10"
 #define LAB_CLIENT_NETWORK "10.77.0.0/24"
 #define LAB_SERVICE_BRIDGE "br0"
@@ -238,7 +239,7 @@ JsonObject *lab_qmp_wait_event(LabQmp *qmp, const char *name,
 
 /* ---- clients and captures (client.c) ---- */
 
-/** lab_client_new: a network namespace with 10.77.0.<100 + number>. */
+/** lab_client_new: a network namespace with 10.77.0.<100 + number> and fd77::<100 + number>. */
 LabClient *lab_client_new(Lab *lab, unsigned int number, GError **error);
 const char *lab_client_name(LabClient *client);
 const char *lab_client_address(LabClient *client);
@@ -246,6 +247,8 @@ const char *lab_client_address(LabClient *client);
 const char *lab_client_port(LabClient *client);
 /** lab_client_socket: a TCP socket in the client's namespace; thread-safe. */
 int lab_client_socket(LabClient *client, GError **error);
+/** lab_client_socket6: the same with IPv6. */
+int lab_client_socket6(LabClient *client, GError **error);
 /** lab_client_datagram_socket: the same for UDP. */
 int lab_client_datagram_socket(LabClient *client, GError **error);
 /** lab_client_netns: descriptor of its namespace, borrowed. */

@@ -33,6 +33,7 @@ static bool write_configuration(Lab *lab, LabHost *host, GError **error)
         "[cluster]\n"
         "name=" LAB_CLUSTER_NAME "\n"
         "address=" LAB_CLUSTER_ADDRESS "\n"
+        "address6=" LAB_CLUSTER_ADDRESS6 "\n"
         "mac=" LAB_CLUSTER_MAC "\n"
         "[bridge]\n"
         "name=" LAB_SERVICE_BRIDGE "\n"

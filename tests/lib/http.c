@@ -61,15 +61,18 @@ static bool wait_for(HttpConnection *http, short events, int64_t deadline_ns, GE
 HttpConnection *http_connection_new(int fd, const char *address, uint16_t port,
                                     unsigned int timeout_ms, GError **error)
 {
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) }, local;
+    struct sockaddr_in to4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+    struct sockaddr_in6 to6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) }, local;
+    bool is_ipv6 = inet_pton(AF_INET6, address, &to6.sin6_addr) == 1;
     struct timeval timeout = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
     struct timeval none = { 0, 0 };
     socklen_t length = sizeof(local);
     HttpConnection *http;
 
-    inet_pton(AF_INET, address, &to.sin_addr);
+    inet_pton(AF_INET, address, &to4.sin_addr);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) ||
+    if (connect(fd, is_ipv6 ? (struct sockaddr *)&to6 : (struct sockaddr *)&to4,
+                is_ipv6 ? sizeof(to6) : sizeof(to4)) ||
         getsockname(fd, (struct sockaddr *)&local, &length)) {
         g_set_error(error, HTTP_ERROR, HTTP_ERROR_CONNECT, "connecting to %s:%u: %s", address,
                     port, g_strerror(errno));
@@ -79,8 +82,9 @@ HttpConnection *http_connection_new(int fd, const char *address, uint16_t port,
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
     http = g_new0(HttpConnection, 1);
     http->fd = fd;
-    http->port = ntohs(local.sin_port);
-    http->host = g_strdup(address);
+    /* It is in the same place for both. */
+    http->port = ntohs(local.sin6_port);
+    http->host = g_strdup_printf(is_ipv6 ? "[%s]" : "%s", address);
     http->inbox = g_malloc(INBOX_BYTES);
     return http;
 }

@@ -174,38 +174,55 @@ static void test_clients(void)
     g_assert_cmpuint(g_array_index(ports, uint16_t, 0), ==, CLIENT + 1);
 }
 
+#define FILE_HEADER                                                                          \
+    0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 128, 0, 0, 0, 1, 0, 0, 0
+#define SEGMENT                                                                              \
+    0, 80, 0x9c, 0x40, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x18, 0, 0, 0, 0, 0, 0
+
 /* A file of one frame, whole or cut at every length: never more than one packet. */
-static void test_cut_files(void)
+static void cut(const uint8_t *file, size_t n)
 {
-    static const uint8_t file[] = {
-        0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 128, 0, 0, 0, 1, 0, 0, 0,
-        5, 0, 0, 0, 7, 0, 0, 0, 54, 0, 0, 0, 64, 0, 0, 0,
-        2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0,
-        0x45, 0, 0, 50, 0, 0, 0, 0, 64, 6, 0, 0, 10, 77, 0, 10, 10, 77, 0, 101,
-        0, 80, 0x9c, 0x40, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x18, 0, 0, 0, 0, 0, 0,
-    };
     g_autofree char *path = NULL;
     int fd = g_file_open_tmp("test-wire-XXXXXX", &path, NULL);
 
     close(fd);
-    for (size_t bytes = 0; bytes <= sizeof(file); bytes++) {
+    for (size_t bytes = 0; bytes <= n; bytes++) {
         g_autoptr(Wire) wire = wire_new();
         bool read;
 
         g_file_set_contents(path, (const char *)file, bytes, NULL);
         read = wire_read(wire, path, 0, NULL);
         g_assert_true(read == (bytes >= 24));
-        g_assert_cmpuint(wire->packets->len, ==, bytes == sizeof(file));
-        g_assert_true(wire->truncated == (bytes > 24 && bytes < sizeof(file)));
+        g_assert_cmpuint(wire->packets->len, ==, bytes == n);
+        g_assert_true(wire->truncated == (bytes > 24 && bytes < n));
         if (wire->packets->len) {
             const WirePacket *packet = &g_array_index(wire->packets, WirePacket, 0);
 
             g_assert_cmpint(packet->time_ns, ==, 5000007000);
             g_assert_cmpuint(packet->bytes, ==, 10);
             g_assert_cmpuint(packet->destination_port, ==, CLIENT);
+            g_assert_cmphex(packet->destination, ==, 0x0a4d0065);
         }
     }
     remove(path);
+}
+
+static void test_cut_files(void)
+{
+    static const uint8_t ipv4[] = {
+        FILE_HEADER, 5, 0, 0, 0, 7, 0, 0, 0, 54, 0, 0, 0, 64, 0, 0, 0,
+        2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0,
+        0x45, 0, 0, 50, 0, 0, 0, 0, 64, 6, 0, 0, 10, 77, 0, 10, 10, 77, 0, 101, SEGMENT,
+    };
+    static const uint8_t ipv6[] = {
+        FILE_HEADER, 5, 0, 0, 0, 7, 0, 0, 0, 74, 0, 0, 0, 84, 0, 0, 0,
+        2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd,
+        0x60, 0, 0, 0, 0, 30, 6, 64, 0xfd, 0x77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16,
+        0xfd, 0x77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 77, 0, 101, SEGMENT,
+    };
+
+    cut(ipv4, sizeof(ipv4));
+    cut(ipv6, sizeof(ipv6));
 }
 
 int main(int argc, char **argv)

@@ -10,6 +10,9 @@
 #include <string.h>
 
 #define SERVER_PORT 80
+#define ETHERTYPE_IP 0x0800
+#define ETHERTYPE_IPV6 0x86dd
+#define IPV6_BYTES 40
 #define OPTION_END 0
 #define OPTION_NOTHING 1
 #define OPTION_SCALE 3
@@ -73,27 +76,47 @@ static int8_t parse_scale(const uint8_t *options, size_t bytes)
     return -1;
 }
 
+/* Where TCP begins in an IP packet of which @kept bytes are there; 0: it is not TCP.
+ * IPv6 comes without extension headers here. */
+static size_t parse_ip(const uint8_t *ip, size_t kept, uint16_t type, size_t *ret_total,
+                       WirePacket *ret_packet)
+{
+    size_t bytes;
+
+    if (type == ETHERTYPE_IPV6 && kept >= IPV6_BYTES && ip[6] == 6) {
+        *ret_total = IPV6_BYTES + get16(ip + 4);
+        ret_packet->source = get32(ip + 20);
+        ret_packet->destination = get32(ip + 36);
+        return IPV6_BYTES;
+    }
+    if (type != ETHERTYPE_IP || kept < 20 || ip[0] >> 4 != 4 || ip[9] != 6) {
+        return 0;
+    }
+    bytes = (ip[0] & 15) * 4;
+    *ret_total = get16(ip + 2);
+    ret_packet->source = get32(ip + 12);
+    ret_packet->destination = get32(ip + 16);
+    return bytes < 20 ? 0 : bytes;
+}
+
 /* The payload's length comes from the IP header, as the frame may be cut. */
 static bool parse_frame(const uint8_t *frame, size_t kept, WirePacket *ret_packet)
 {
-    const uint8_t *ip = frame + 14, *tcp;
     size_t ip_bytes, total, tcp_bytes;
+    const uint8_t *tcp;
 
-    if (kept < 14 + 20 || get16(frame + 12) != 0x0800 || ip[0] >> 4 != 4 || ip[9] != 6) {
+    if (kept < 14) {
         return false;
     }
-    ip_bytes = (ip[0] & 15) * 4;
-    total = get16(ip + 2);
-    if (ip_bytes < 20 || kept < 14 + ip_bytes + 20) {
+    ip_bytes = parse_ip(frame + 14, kept - 14, get16(frame + 12), &total, ret_packet);
+    if (!ip_bytes || kept < 14 + ip_bytes + 20) {
         return false;
     }
-    tcp = ip + ip_bytes;
+    tcp = frame + 14 + ip_bytes;
     tcp_bytes = (tcp[12] >> 4) * 4;
     if (tcp_bytes < 20 || total < ip_bytes + tcp_bytes) {
         return false;
     }
-    ret_packet->source = get32(ip + 12);
-    ret_packet->destination = get32(ip + 16);
     ret_packet->source_port = get16(tcp);
     ret_packet->destination_port = get16(tcp + 2);
     ret_packet->seq = get32(tcp + 4);

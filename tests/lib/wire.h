@@ -2,7 +2,7 @@
 /*
  * wire.h - reads packet captures and judges TCP connections in them
  *
- * A Wire is a list of TCP/IPv4 packets in the order of time, from one capture
+ * A Wire is a list of TCP packets, of IPv4 and IPv6, in the order of time, from one capture
  * or several.  Times are of the realtime clock, in nanoseconds, as in the file.
  */
 #ifndef SLICE_TESTS_WIRE_H
@@ -23,7 +23,7 @@
 
 typedef struct WirePacket {
     int64_t time_ns;
-    uint32_t source, destination;       /* host order */
+    uint32_t source, destination;       /* host order; of IPv6 the last four bytes */
     uint16_t source_port, destination_port;
     uint32_t seq, ack;
     uint32_t bytes;                     /* of payload */
@@ -36,7 +36,7 @@ typedef struct WirePacket {
 /* @server_port: of the connections to judge, 80 unless it is set */
 typedef struct Wire {
     GArray *packets;                    /* WirePacket */
-    uint64_t n_other;                   /* frames that are not TCP/IPv4 */
+    uint64_t n_other;                   /* frames that are not TCP */
     bool truncated;                     /* a file ended within a packet */
     uint16_t server_port;
 } Wire;

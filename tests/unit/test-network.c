@@ -13,6 +13,7 @@
 #include "util/error.h"
 
 #define ADDRESS "192.0.2.10"
+#define ADDRESS6 "2001:db8::10"
 #define MAC "52:54:00:00:02:0a"
 #define CLIENT_MAC "02:00:00:00:00:63"
 #define CLIENTS 24
@@ -77,7 +78,7 @@ static void open_network(Fixture *f)
 
     f->store = slice_store_open(f->store_path, &error);
     g_assert_no_error(error);
-    f->network = slice_network_new("br0", ovs_openflow(ovs), ADDRESS, MAC,
+    f->network = slice_network_new("br0", ovs_openflow(ovs), ADDRESS, ADDRESS6, MAC,
                                    f->store, known, f);
     while (!slice_network_is_connected(f->network)) {
         g_main_context_iteration(NULL, TRUE);
@@ -319,6 +320,128 @@ static void test_outside_cannot_be_the_cluster(Fixture *f, gconstpointer data)
     assert_trace("drop", "in_port=3,arp,dl_src=" CLIENT_MAC ",dl_dst=" MAC
                  ",arp_op=2,arp_spa=" ADDRESS ",arp_tpa=" ADDRESS);
 }
+
+/* ---- IPv6 ---- */
+
+#define CLIENT6 "2001:db8::63"
+#define ASK "icmp6,icmpv6_type=135,icmpv6_code=0,nw_ttl=255"
+#define ANSWER "icmp6,icmpv6_type=136,icmpv6_code=0,nw_ttl=255"
+
+static void test_neighbours_are_answered_by_the_switch(Fixture *f, gconstpointer data)
+{
+    g_autofree char *actions = ovs_trace(ovs, "in_port=3," ASK ",dl_src=" CLIENT_MAC
+        ",dl_dst=33:33:ff:00:00:10,ipv6_src=" CLIENT6 ",ipv6_dst=ff02::1:ff00:10,nd_target="
+        ADDRESS6 ",nd_sll=" CLIENT_MAC ",nd_options_type=1");
+
+    g_test_message("%s", actions);
+    g_assert_nonnull(strstr(actions, "src=" MAC));
+    g_assert_nonnull(strstr(actions, "dst=" CLIENT_MAC));
+    g_assert_nonnull(strstr(actions, "src=" ADDRESS6));
+    g_assert_nonnull(strstr(actions, "dst=" CLIENT6));
+    g_assert_nonnull(strstr(actions, "type=136"));
+    g_assert_nonnull(strstr(actions, "tll=" MAC));
+    g_assert_true(g_str_has_suffix(actions, ",3"));
+    /* Who asks whether it is free, or says that it is his, is not heard. */
+    assert_trace("drop", "in_port=3," ASK ",dl_src=" CLIENT_MAC ",ipv6_src=::"
+                 ",ipv6_dst=ff02::1:ff00:10,nd_target=" ADDRESS6);
+    assert_trace("drop", "in_port=3," ANSWER ",dl_src=" CLIENT_MAC ",ipv6_src=" CLIENT6
+                 ",ipv6_dst=ff02::1,nd_target=" ADDRESS6);
+}
+
+static void test_neighbours_answers_reach_every_vm(Fixture *f, gconstpointer data)
+{
+    assert_trace("1,2", "in_port=3," ANSWER ",dl_src=" CLIENT_MAC ",dl_dst=" MAC ",ipv6_src="
+                 CLIENT6 ",ipv6_dst=" ADDRESS6 ",nd_target=" CLIENT6);
+    assert_trace("1,2", "in_port=3,icmp6,icmpv6_type=2,icmpv6_code=0,dl_src=" CLIENT_MAC ",dl_dst="
+                 MAC ",ipv6_src=" CLIENT6 ",ipv6_dst=" ADDRESS6);
+    assert_trace("1", "in_port=3,icmp6,icmpv6_type=128,icmpv6_code=0,dl_src=" CLIENT_MAC ",dl_dst="
+                 MAC ",ipv6_src=" CLIENT6 ",ipv6_dst=" ADDRESS6);
+}
+
+static void test_vm_says_only_its_own_ipv6(Fixture *f, gconstpointer data)
+{
+    assert_trace("3", "in_port=1,tcp6,dl_src=" MAC ",dl_dst=" CLIENT_MAC ",ipv6_src=" ADDRESS6
+                 ",ipv6_dst=" CLIENT6 ",tp_src=80,tp_dst=40000");
+    assert_trace("3", "in_port=1," ASK ",dl_src=" MAC ",ipv6_src=" ADDRESS6
+                 ",ipv6_dst=ff02::1:ff00:63,nd_target=" CLIENT6);
+    assert_trace("drop", "in_port=1,tcp6,dl_src=" MAC ",dl_dst=" CLIENT_MAC
+                 ",ipv6_src=2001:db8::11,ipv6_dst=" CLIENT6 ",tp_src=80,tp_dst=40000");
+    assert_trace("drop", "in_port=1," ASK ",dl_src=" MAC ",ipv6_src=::"
+                 ",ipv6_dst=ff02::1:ff00:10,nd_target=" ADDRESS6);
+    assert_trace("drop", "in_port=1," ANSWER ",dl_src=" MAC ",ipv6_src=" ADDRESS6
+                 ",ipv6_dst=ff02::1,nd_target=" ADDRESS6);
+}
+
+static char *from_client6(guint client, guint port)
+{
+    return ovs_trace(ovs, "in_port=3,tcp6,dl_src=" CLIENT_MAC ",dl_dst=" MAC
+                     ",ipv6_src=2001:db8::1:%x,ipv6_dst=" ADDRESS6 ",nw_ttl=64,"
+                     "tp_src=%u,tp_dst=80", client, port);
+}
+
+/* Spread by address; an exact rule leads one connection elsewhere. */
+static void test_ipv6_is_spread_and_led(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GArray) flows = g_array_new(FALSE, FALSE, sizeof(SliceTuple));
+    g_autofree char *before = from_client6(5, 40000);
+    const char *vm = g_str_equal(before, "1") ? "web2" : "web1";
+    g_autofree char *after = NULL, *other = NULL;
+    gboolean seen[3] = { FALSE };
+    SliceTuple flow;
+
+    for (guint i = 0; i < CLIENTS; i++) {
+        g_autofree char *where = from_client6(i, 40000);
+
+        g_assert_true(g_str_equal(where, "1") || g_str_equal(where, "2"));
+        seen[where[0] - '0'] = TRUE;
+    }
+    g_assert_true(seen[1] && seen[2]);
+    g_assert_true(slice_tuple_set(&flow, "tcp", ADDRESS6, 80, "2001:db8::1:5", 40000, NULL));
+    g_array_append_val(flows, flow);
+    slice_network_route(f->network, "7", flows, vm, done, f);
+    wait_done(f);
+    g_assert_no_error(f->error);
+    after = from_client6(5, 40000);
+    other = from_client6(5, 40001);
+    g_assert_cmpstr(after, !=, before);
+    g_assert_cmpstr(other, ==, before);
+}
+
+static char *segment6(guint client, guint port, const char *flags)
+{
+    return ovs_send(ovs, "in_port=3,tcp6,dl_src=" CLIENT_MAC ",dl_dst=" MAC
+                    ",ipv6_src=2001:db8::1:%x,ipv6_dst=" ADDRESS6 ",nw_ttl=64,"
+                    "tp_src=%u,tp_dst=80,tcp_flags=%s", client, port, flags);
+}
+
+/* A moved client's new connections follow it, and what follows their first segments. */
+static void test_ipv6_is_steered(Fixture *f, gconstpointer data)
+{
+    static const char client[] = "2001:db8::1:5";
+    g_autoptr(GArray) flows = g_array_new(FALSE, FALSE, sizeof(SliceTuple));
+    g_autofree char *before = from_client6(5, 40000), *syn = NULL, *ack = NULL, *old = NULL;
+    const char *vm = g_str_equal(before, "1") ? "web2" : "web1";
+    const char *its = g_str_equal(before, "1") ? "2" : "1";
+    SliceTuple flow;
+
+    g_assert_true(slice_tuple_set(&flow, "tcp", ADDRESS6, 80, client, 40000, NULL));
+    g_array_append_val(flows, flow);
+    slice_network_route(f->network, "7", flows, vm, done, f);
+    wait_done(f);
+    slice_network_steer(f->network, client, vm);
+    settle(f);
+    syn = segment6(5, 44000, "syn");
+    ack = segment6(5, 44000, "ack");
+    old = segment6(5, 44001, "ack");
+    g_assert_cmpstr(syn, ==, its);
+    g_assert_cmpstr(ack, ==, its);
+    g_assert_cmpstr(old, ==, before); /* a plain connection of before */
+    slice_network_steer(f->network, client, NULL);
+    settle(f);
+    g_assert_cmpuint(slice_network_steered(f->network), ==, 0);
+}
+
+/* ---- restarts ---- */
 
 static void test_restart_keeps_exact_rules(Fixture *f, gconstpointer data)
 {
@@ -722,6 +845,13 @@ int main(int argc, char **argv)
     ADD("/network/arp-is-answered-by-the-switch",
         test_arp_is_answered_by_the_switch);
     ADD("/network/arp-replies-reach-every-vm", test_arp_replies_reach_every_vm);
+    ADD("/network/ipv6/neighbours-are-answered-by-the-switch",
+        test_neighbours_are_answered_by_the_switch);
+    ADD("/network/ipv6/neighbours-answers-reach-every-vm",
+        test_neighbours_answers_reach_every_vm);
+    ADD("/network/ipv6/vm-says-only-the-clusters-address", test_vm_says_only_its_own_ipv6);
+    ADD("/network/ipv6/spread-by-address-and-led-by-rules", test_ipv6_is_spread_and_led);
+    ADD("/network/ipv6/client-is-steered", test_ipv6_is_steered);
     ADD("/network/echo-reaches-one-vm-errors-all", test_icmp);
     ADD("/network/vm-says-only-its-own", test_vm_says_only_its_own);
     ADD("/network/announcements-are-dropped", test_announcements_are_dropped);

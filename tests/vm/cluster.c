@@ -184,6 +184,18 @@ HttpConnection *cluster_connect(Cluster *c, int receive_bytes)
     return http;
 }
 
+HttpConnection *cluster_connect6(Cluster *c)
+{
+    g_autoptr(GError) error = NULL;
+    int fd = lab_client_socket6(c->client, &error);
+    HttpConnection *http;
+
+    g_assert_no_error(error);
+    http = http_connection_new(fd, LAB_CLUSTER_ADDRESS6, 80, TEST_TIMEOUT_MS, &error);
+    g_assert_no_error(error);
+    return http;
+}
+
 void cluster_get(HttpConnection *http, const char *page, uint64_t *counter,
                  HttpResponse *ret_response)
 {

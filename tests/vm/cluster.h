@@ -54,6 +54,8 @@ bool cluster_all(void);
 /** cluster_connect: a connection to the cluster's address from the client.
  *  @receive_bytes: of its receive buffer, or 0 for the system's. */
 HttpConnection *cluster_connect(Cluster *cluster, int receive_bytes);
+/** cluster_connect6: the same to its IPv6 address. */
+HttpConnection *cluster_connect6(Cluster *cluster);
 /** cluster_get: one page, checked; aborts the test if anything is wrong. */
 void cluster_get(HttpConnection *http, const char *page, uint64_t *counter,
                  HttpResponse *ret_response);

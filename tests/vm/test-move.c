@@ -29,9 +29,19 @@ static LabSlice *session_slice(Cluster *cluster, HttpConnection *http)
     }
 }
 
-static void test_idle(Cluster *cluster)
+static void receive(HttpConnection *http, uint64_t *counter, HttpResponse *ret_response)
 {
-    g_autoptr(HttpConnection) http = cluster_connect(cluster, 0);
+    g_autoptr(GError) error = NULL;
+
+    http_receive(http, TEST_TIMEOUT_MS, ret_response, &error);
+    g_assert_no_error(error);
+    http_check_page(ret_response, counter, &error);
+    g_assert_no_error(error);
+}
+
+/* There and back, between two requests. */
+static void move_idle(Cluster *cluster, HttpConnection *http)
+{
     g_autoptr(LabSlice) slice = NULL;
     uint64_t counter = 0;
     g_autofree char *before = cluster_get_vm(http, &counter), *after = NULL, *back = NULL;
@@ -45,6 +55,32 @@ static void test_idle(Cluster *cluster)
     cluster_move(cluster, slice);
     back = cluster_get_vm(http, &counter);
     g_assert_cmpstr(back, ==, before);
+}
+
+static void test_idle(Cluster *cluster)
+{
+    g_autoptr(HttpConnection) http = cluster_connect(cluster, 0);
+
+    move_idle(cluster, http);
+    cluster_finish(cluster);
+}
+
+/* The client found the cluster by asking its neighbours: the switch answered. */
+static void test_ipv6(Cluster *cluster)
+{
+    g_autoptr(HttpConnection) http = cluster_connect6(cluster);
+    g_autoptr(LabSlice) slice = NULL;
+    g_autoptr(GError) error = NULL;
+    HttpResponse response;
+    uint64_t counter = 3;       /* of pages, above */
+
+    move_idle(cluster, http);
+    slice = session_slice(cluster, http);
+    http_send(http, "/slow.php?ms=200", &error);
+    g_assert_no_error(error);
+    cluster_move(cluster, slice);
+    receive(http, &counter, &response);
+    http_response_clear(&response);
     cluster_finish(cluster);
 }
 
@@ -60,16 +96,6 @@ static gpointer move_thread(gpointer opaque)
 
     cluster_move(mover->cluster, mover->slice);
     return NULL;
-}
-
-static void receive(HttpConnection *http, uint64_t *counter, HttpResponse *ret_response)
-{
-    g_autoptr(GError) error = NULL;
-
-    http_receive(http, TEST_TIMEOUT_MS, ret_response, &error);
-    g_assert_no_error(error);
-    http_check_page(ret_response, counter, &error);
-    g_assert_no_error(error);
 }
 
 /* Until the source says that nobody works on the slice any more. */
@@ -314,6 +340,7 @@ static void test_load(Cluster *cluster)
 static void add_tests(void)
 {
     cluster_add("/vm/move/an-idle-connection-moves-there-and-back", test_idle);
+    cluster_add("/vm/move/an-ipv6-connection-moves-there-and-back", test_ipv6);
     cluster_add("/vm/move/unread-input-is-answered-by-the-target", test_unread_input);
     cluster_add("/vm/move/a-request-behind-one-in-flight-travels",
                 test_behind_one_in_flight);
