@@ -245,8 +245,8 @@ static void add_spread(GPtrArray *lines, const char *tcp)
     rule(lines, "table=2,priority=100,reg0=0,%s,actions=move:NXM_OF_TCP_SRC[]->"
          "NXM_NX_REG2[0..15],group:%u", tcp, GROUP_SPREAD);
     /* Also while no VM is closed: see rules.h. */
-    rule(lines, "table=2,priority=110,reg0=0,%s,tcp_flags=+syn-ack,actions=group:%u", tcp,
-         GROUP_FIRST);
+    rule(lines, "table=2,priority=110,reg0=0,%s,tcp_flags=+syn-ack,"
+         "actions=move:NXM_OF_TCP_SRC[]->NXM_NX_REG2[0..15],group:%u", tcp, GROUP_FIRST);
 }
 
 GPtrArray *slice_rules_base(const char *address, const char *address6,

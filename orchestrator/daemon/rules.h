@@ -25,8 +25,9 @@
  *
  * The datapath keeps entries that cover as many ports as nobody has asked about, and drops one that a
  * new rule makes wrong some milliseconds later.  A new connection's second segment is faster: where such an entry
- * of an older connection covered it, it went to the closed VM, which answered RST.  So
- * table 2 reads the client's port: each connection has an entry of its own.
+ * of an older connection covered it, it went to the closed VM, which answered RST.  And a first segment,
+ * just after the rules had changed, followed an older one's entry to the VM that had been closed.  So
+ * table 2 reads the client's port: each connection has entries of its own.
  *
  * And when rules change, the switch goes through them once more for each entry of the datapath that was used
  * in the last second, with the segment that made the entry, and learns anew.  So first segments always have entries

@@ -568,14 +568,22 @@ static void test_closed_vm_gets_no_new_ones(Fixture *f, gconstpointer data)
 }
 
 /* An entry that covered other ports would lead a new connection's second segment astray. */
-static void test_entries_cover_one_connection(Fixture *f, gconstpointer data)
+static void assert_one_connection(const char *flags)
 {
-    g_autofree char *entry = ovs_megaflow(ovs, "in_port=3,tcp,dl_src=" CLIENT_MAC ",dl_dst=" MAC
-        ",nw_src=192.0.2.120,nw_dst=" ADDRESS ",nw_ttl=64,tp_src=41234,tp_dst=80");
+    g_autofree char *packet = g_strdup_printf(
+        "in_port=3,tcp,dl_src=" CLIENT_MAC ",dl_dst=" MAC ",nw_src=192.0.2.120,nw_dst=" ADDRESS
+        ",nw_ttl=64,tp_src=41234,tp_dst=80,tcp_flags=%s", flags);
+    g_autofree char *entry = ovs_megaflow(ovs, packet);
 
     g_test_message("%s", entry);
     g_assert_nonnull(strstr(entry, "tp_src=41234"));
     g_assert_null(strstr(entry, "tp_src=41234/"));
+}
+
+static void test_entries_cover_one_connection(Fixture *f, gconstpointer data)
+{
+    assert_one_connection("ack");
+    assert_one_connection("syn");
 }
 
 /* The switch learns anew from entries of its datapath when rules change. */
