@@ -21,6 +21,7 @@ struct LabClient {
     Lab *lab;
     char *name;
     char *address;
+    char *address6;
     char *port;
     int netns;
 };
@@ -39,7 +40,7 @@ char *lab_client_mac(LabClient *client)
 static bool set_up_link(LabClient *client, GError **error)
 {
     g_autofree char *network = g_strdup_printf("%s/24", client->address);
-    g_autofree char *network6 = g_strdup_printf("fd77::%s/64", strrchr(client->address, '.') + 1);
+    g_autofree char *network6 = g_strdup_printf("%s/64", client->address6);
     g_autofree char *mac = lab_client_mac(client);
     const char *n = client->name, *port = client->port;
     const char *const commands[][12] = {
@@ -73,6 +74,7 @@ LabClient *lab_client_new(Lab *lab, unsigned int number, GError **error)
     client->netns = -1;
     client->name = g_strdup_printf("cl%u", number);
     client->address = g_strdup_printf("10.77.0.%u", 100 + number);
+    client->address6 = g_strdup_printf("fd77::%u", 100 + number);
     client->port = g_strdup_printf("cl%u-br", number);
     if (!set_up_link(client, error)) {
         lab_client_free(client);
@@ -98,6 +100,7 @@ void lab_client_free(LabClient *client)
     }
     g_free(client->name);
     g_free(client->address);
+    g_free(client->address6);
     g_free(client->port);
     g_free(client);
 }
@@ -115,6 +118,11 @@ const char *lab_client_name(LabClient *client)
 const char *lab_client_address(LabClient *client)
 {
     return client->address;
+}
+
+const char *lab_client_address6(LabClient *client)
+{
+    return client->address6;
 }
 
 const char *lab_client_port(LabClient *client)

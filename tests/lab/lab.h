@@ -243,6 +243,7 @@ JsonObject *lab_qmp_wait_event(LabQmp *qmp, const char *name,
 LabClient *lab_client_new(Lab *lab, unsigned int number, GError **error);
 const char *lab_client_name(LabClient *client);
 const char *lab_client_address(LabClient *client);
+const char *lab_client_address6(LabClient *client);
 /** lab_client_port: its port on the service bridge. */
 const char *lab_client_port(LabClient *client);
 /** lab_client_socket: a TCP socket in the client's namespace; thread-safe. */

@@ -181,11 +181,12 @@ static bool run_all(Lab *lab, const char *const commands[][12], size_t n, GError
     return true;
 }
 
-/* The client's wire goes; its interface comes back with the same name and address. */
+/* The client's wire goes; its interface comes back with the same name and addresses. */
 static bool replace_wire(Lab *lab, LabLink *link, GError **error)
 {
     const char *n = lab_client_name(link->client), *port = lab_client_port(link->client);
     g_autofree char *network = g_strdup_printf("%s/24", lab_client_address(link->client));
+    g_autofree char *network6 = g_strdup_printf("%s/64", lab_client_address6(link->client));
     g_autofree char *mac = lab_client_mac(link->client);
     const char *const before[][12] = {
         { "ovs-vsctl", "--timeout=20", "del-port", LAB_SERVICE_BRIDGE, port },
@@ -194,6 +195,7 @@ static bool replace_wire(Lab *lab, LabLink *link, GError **error)
     const char *const after[][12] = {
         { "ip", "-n", n, "link", "set", "eth0", "address", mac },
         { "ip", "-n", n, "address", "add", network, "dev", "eth0" },
+        { "ip", "-n", n, "address", "add", network6, "dev", "eth0", "nodad" },
         { "ip", "-n", n, "link", "set", "eth0", "up" },
         { "ip", "link", "set", port, "up" },
         { "ovs-vsctl", "--timeout=20", "add-port", LAB_SERVICE_BRIDGE, port },

@@ -77,8 +77,11 @@ static bool falls(Way *way, unsigned int permille)
 
 static bool is_subject(const uint8_t *frame, size_t bytes)
 {
-    return bytes >= 34 && frame[12] == 0x08 && frame[13] == 0x00 &&
-           (frame[23] == 6 || frame[23] == 17);
+    bool is_ipv4 = bytes >= 34 && frame[12] == 0x08 && frame[13] == 0x00;
+    bool is_ipv6 = bytes >= 54 && frame[12] == 0x86 && frame[13] == 0xdd;
+    uint8_t protocol = is_ipv4 ? frame[23] : is_ipv6 ? frame[20] : 0;
+
+    return protocol == 6 || protocol == 17;
 }
 
 static void insert(Way *way, GBytes *frame, int64_t due_ns)

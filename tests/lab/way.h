@@ -36,8 +36,8 @@ void way_count(const Way *way, LabLinkCounts *ret_counts);
  * way_push: a frame has come
  * @now_ns: not before that of an earlier call
  *
- * Only TCP and UDP over IPv4 is lost, doubled or late: a lost ARP request costs
- * a second of waiting that says nothing about the network under test.
+ * Only TCP and UDP is lost, doubled or late: a lost ARP request, or that of IPv6,
+ * costs a second of waiting that says nothing about the network under test.
  */
 void way_push(Way *way, const void *frame, size_t bytes, int64_t now_ns);
 

@@ -97,6 +97,25 @@ static void test_arp(void)
     g_assert_cmpint(pop(way, 0), ==, -1);
 }
 
+/* ICMPv6, which asks for neighbours, passes; TCP over IPv6 does not. */
+static void test_ipv6(void)
+{
+    g_autoptr(Way) way = way_new(3);
+    LabLinkSettings settings = { .loss_permille = 1000 };
+    uint8_t frame[60];
+
+    way_set(way, &settings);
+    make_frame(frame, 1, true);
+    frame[12] = 0x86;
+    frame[13] = 0xdd;
+    frame[20] = 58;
+    way_push(way, frame, sizeof(frame), 0);
+    g_assert_cmpint(pop(way, 0), ==, 1);
+    frame[20] = 6;
+    way_push(way, frame, sizeof(frame), 0);
+    g_assert_cmpint(pop(way, 0), ==, -1);
+}
+
 static void test_cut(void)
 {
     g_autoptr(Way) way = way_new(4);
@@ -229,6 +248,7 @@ int main(int argc, char **argv)
     g_test_add_func("/lab/way/a-wire-passes-all-at-once-and-in-order", test_wire);
     g_test_add_func("/lab/way/frames-are-lost-and-counted", test_loss);
     g_test_add_func("/lab/way/arp-is-never-lost", test_arp);
+    g_test_add_func("/lab/way/ipv6-is-lost-but-for-neighbour-discovery", test_ipv6);
     g_test_add_func("/lab/way/a-cut-way-passes-nothing", test_cut);
     g_test_add_func("/lab/way/a-delay-keeps-order-also-when-it-changes", test_delay);
     g_test_add_func("/lab/way/a-rate-spaces-frames", test_rate);

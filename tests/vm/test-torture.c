@@ -332,9 +332,9 @@ static void check_spoilt(Cluster *cluster)
     }
 }
 
-static void test_bad_line(Cluster *cluster)
+static void bad_line(Cluster *cluster, bool is_ipv6)
 {
-    TortureSpec spec = { .to_server = 2 * MB, .to_client = 2 * MB };
+    TortureSpec spec = { .to_server = 2 * MB, .to_client = 2 * MB, .is_ipv6 = is_ipv6 };
     Torture *torture = begin(cluster, &spec, 2);
     unsigned int n_moves;
 
@@ -344,6 +344,16 @@ static void test_bad_line(Cluster *cluster)
     g_assert_cmpuint(n_moves, >, 1);
     end(cluster, torture, n_moves);
     check_spoilt(cluster);
+}
+
+static void test_bad_line(Cluster *cluster)
+{
+    bad_line(cluster, false);
+}
+
+static void test_bad_line_ipv6(Cluster *cluster)
+{
+    bad_line(cluster, true);
 }
 
 static void test_bad_line_queues(Cluster *cluster)
@@ -373,6 +383,7 @@ static void add_tests(void)
     cluster_add("/vm/torture/streams-both-ways-move-while-they-flow", test_duplex);
     cluster_add("/vm/torture/a-slow-reader-moves-while-it-reads", test_slow_reader);
     cluster_add("/vm/torture/streams-move-on-a-bad-line", test_bad_line);
+    cluster_add("/vm/torture/ipv6-streams-move-on-a-bad-line", test_bad_line_ipv6);
     cluster_add("/vm/torture/full-queues-move-on-a-bad-line", test_bad_line_queues);
 }
 

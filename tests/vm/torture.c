@@ -233,22 +233,26 @@ void torture_release(Cluster *cluster)
 
 static void connect_to(Torture *t, Cluster *cluster)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(TORTURE_PORT) };
-    socklen_t bytes = sizeof(address);
+    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(TORTURE_PORT) };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(TORTURE_PORT) }, own;
+    socklen_t bytes = sizeof(own);
     g_autoptr(GError) error = NULL;
 
-    t->fd = lab_client_socket(cluster->client, &error);
+    t->fd = t->spec.is_ipv6 ? lab_client_socket6(cluster->client, &error)
+                            : lab_client_socket(cluster->client, &error);
     g_assert_no_error(error);
     if (t->spec.receive_bytes) {
         setsockopt(t->fd, SOL_SOCKET, SO_RCVBUF, &t->spec.receive_bytes,
                    sizeof(t->spec.receive_bytes));
     }
-    inet_pton(AF_INET, LAB_CLUSTER_ADDRESS, &address.sin_addr);
-    if (connect(t->fd, (struct sockaddr *)&address, sizeof(address))) {
+    inet_pton(AF_INET, LAB_CLUSTER_ADDRESS, &v4.sin_addr);
+    inet_pton(AF_INET6, LAB_CLUSTER_ADDRESS6, &v6.sin6_addr);
+    if (t->spec.is_ipv6 ? connect(t->fd, (struct sockaddr *)&v6, sizeof(v6))
+                        : connect(t->fd, (struct sockaddr *)&v4, sizeof(v4))) {
         g_error("connecting to the torture server: %s", g_strerror(errno));
     }
-    getsockname(t->fd, (struct sockaddr *)&address, &bytes);
-    t->port = ntohs(address.sin_port);
+    getsockname(t->fd, (struct sockaddr *)&own, &bytes);
+    t->port = ntohs(own.sin6_port);     /* it is in the same place for both */
     fcntl(t->fd, F_SETFL, O_NONBLOCK);
 }
 

@@ -23,6 +23,7 @@ typedef struct Torture Torture;
  * @send_bytes: of the server's send buffer; 0: the system's
  * @waits: the client does not read until torture_read()
  * @read_at_once: bytes that a slow reader takes every 5 ms; 0: as they come
+ * @is_ipv6: to the cluster's IPv6 address
  * @shuts: the client shuts its direction down after its last byte; else when
  *	everything has been read
  */
@@ -33,6 +34,7 @@ typedef struct TortureSpec {
     uint32_t send_bytes;
     bool waits;
     unsigned int read_at_once;
+    bool is_ipv6;
     bool shuts;
 } TortureSpec;
 
