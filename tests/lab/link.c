@@ -181,7 +181,21 @@ static bool run_all(Lab *lab, const char *const commands[][12], size_t n, GError
     return true;
 }
 
-/* The client's wire goes; its interface comes back with the same name and addresses. */
+/* Its IPv6 address, which a test may have switched off. */
+static bool look_for_ipv6(Lab *lab, LabLink *link, bool *ret_has, GError **error)
+{
+    const char *show[] = { "ip", "-n", lab_client_name(link->client), "-6", "address", "show",
+                           "dev", "eth0", NULL };
+    g_autofree char *output = NULL;
+
+    if (!lab_command(lab, NULL, show, &output, error)) {
+        return false;
+    }
+    *ret_has = strstr(output, lab_client_address6(link->client));
+    return true;
+}
+
+/* The client's wire goes; its interface comes back with the name and addresses it had. */
 static bool replace_wire(Lab *lab, LabLink *link, GError **error)
 {
     const char *n = lab_client_name(link->client), *port = lab_client_port(link->client);
@@ -195,13 +209,18 @@ static bool replace_wire(Lab *lab, LabLink *link, GError **error)
     const char *const after[][12] = {
         { "ip", "-n", n, "link", "set", "eth0", "address", mac },
         { "ip", "-n", n, "address", "add", network, "dev", "eth0" },
-        { "ip", "-n", n, "address", "add", network6, "dev", "eth0", "nodad" },
         { "ip", "-n", n, "link", "set", "eth0", "up" },
         { "ip", "link", "set", port, "up" },
         { "ovs-vsctl", "--timeout=20", "add-port", LAB_SERVICE_BRIDGE, port },
     };
+    const char *const ipv6[][12] = {
+        { "ip", "-n", n, "address", "add", network6, "dev", "eth0", "nodad" },
+    };
+    bool has_ipv6;
 
-    return run_all(lab, before, G_N_ELEMENTS(before), error) && make_ends(link, error) &&
+    return look_for_ipv6(lab, link, &has_ipv6, error) &&
+           run_all(lab, before, G_N_ELEMENTS(before), error) && make_ends(link, error) &&
+           (!has_ipv6 || run_all(lab, ipv6, G_N_ELEMENTS(ipv6), error)) &&
            run_all(lab, after, G_N_ELEMENTS(after), error);
 }
 
