@@ -38,6 +38,16 @@ static void exchange(Lab *lab, Conn *conn, guint64 bytes)
     lab_finish(lab, conn);
 }
 
+/* All of it, and what it brings about. */
+static void server_says(Lab *lab, Conn *conn, guint64 bytes)
+{
+    conn_say(conn, 0, bytes);
+    while (conn->server.tx < conn->server.tx_goal) {
+        lab_step(lab, 0);
+    }
+    forward_all(lab);
+}
+
 /* The target says what the source had put off, without being asked. */
 static void test_delayed_ack(gconstpointer net)
 {
@@ -88,11 +98,7 @@ static void test_lost_tail(gconstpointer net)
     lab_settle(lab, 100);
     head = conn->next;
     lab->loss_permille = 1000;
-    conn_say(conn, 0, 6000);
-    while (conn->server.tx < conn->server.tx_goal) {
-        lab_step(lab, 0);
-    }
-    forward_all(lab);
+    server_says(lab, conn, 6000);
     g_assert_cmpuint(conn->client.rx, <, conn->server.tx);
     lab->loss_permille = 0;
     conn_forget_said(conn);
@@ -133,11 +139,7 @@ static void test_hole(gconstpointer net)
     conn->hole = head + HOLE_BYTES;
     conn->has_hole = TRUE;
     conn->client.reads = FALSE;
-    conn_say(conn, 0, HOLE_BYTES + REST_BYTES);
-    while (conn->server.tx < conn->server.tx_goal) {
-        lab_step(lab, 0);
-    }
-    forward_all(lab);
+    server_says(lab, conn, HOLE_BYTES + REST_BYTES);
     g_assert_cmpint(unread(conn), ==, 0);
     for (i = 0; i < 10; i++) {
         conn->has_hole = i < 9;
