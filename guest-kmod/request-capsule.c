@@ -144,28 +144,22 @@ static int slice_request_key(const struct slice_register *reg,
 	return 0;
 }
 
-/* What the caller is told of a capsule, its word included. */
-static int slice_request_tell(struct slice_opener *opener,
-			      struct slice_capsule *capsule,
-			      struct slice_register *reg)
+/* What the caller is told of a capsule, but for its word. */
+static void slice_request_tell(struct slice_capsule *capsule,
+			       struct slice_register *reg)
 {
 	struct slice_room *room = NULL;
-	int ret;
 
-	ret = slice_words_index(&opener->words, capsule, &reg->word_index);
-	if (ret)
-		return ret;
 	if (slice_provider_of(capsule->ops))
 		room = slice_capsule_priv(capsule);
 	reg->id = capsule->id;
 	reg->bytes = room ? slice_room_bytes(room) : 0;
 	reg->mmap_offset = room ? slice_room_offset(room) : 0;
 	if (!room)
-		return 0;
+		return;
 	reg->handle = room->handle;
 	reg->key_bytes = room->key.bytes;
 	memcpy(reg->key, room->key.key, sizeof(reg->key));
-	return 0;
 }
 
 int slice_request_register(struct slice_opener *opener, union slice_request *r)
@@ -186,12 +180,14 @@ int slice_request_register(struct slice_opener *opener, union slice_request *r)
 	room = slice_room_register(provider, reg->handle, &key, reg->bytes);
 	if (IS_ERR(room))
 		return PTR_ERR(room);
-	ret = slice_request_tell(opener, room->capsule, reg);
+	ret = slice_words_index(&opener->words, room->capsule,
+				&reg->word_index);
 	if (ret) {
 		slice_room_unindex(room);
 		slice_capsule_remove(room->capsule);
 		goto out;
 	}
+	slice_request_tell(room->capsule, reg);
 	if (reg->flags & SLICE_REGISTER_HELD)
 		slice_words_hold(&opener->words, room->capsule);
 	slice_capsule_made(room->capsule);
@@ -254,10 +250,11 @@ static struct slice_capsule *slice_request_by_name(struct slice_opener *opener,
 int slice_request_get_id(struct slice_opener *opener, union slice_request *r)
 {
 	struct slice_register *reg = &r->reg;
+	bool is_held = reg->flags & SLICE_REGISTER_HELD;
 	struct slice_capsule *capsule;
 	int ret;
 
-	if (reg->flags != SLICE_GET_BY_FD)
+	if ((reg->flags & ~SLICE_REGISTER_HELD) != SLICE_GET_BY_FD)
 		capsule = slice_request_by_name(opener, reg);
 	else if (reg->handle > INT_MAX)
 		capsule = ERR_PTR(-EINVAL);
@@ -265,7 +262,12 @@ int slice_request_get_id(struct slice_opener *opener, union slice_request *r)
 		capsule = slice_tcp_capsule_of_fd(reg->handle);
 	if (IS_ERR(capsule))
 		return PTR_ERR(capsule);
-	ret = slice_request_tell(opener, capsule, reg);
+	ret = is_held ? slice_words_name_held(&opener->words, capsule,
+					      &reg->word_index) :
+			slice_words_index(&opener->words, capsule,
+					  &reg->word_index);
+	if (!ret)
+		slice_request_tell(capsule, reg);
 	slice_capsule_put(capsule);
 	return ret;
 }

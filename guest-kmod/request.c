@@ -68,7 +68,8 @@ static const struct slice_request_type request_types[] = {
 	[_IOC_NR(SLICE_IOC_GET_ID)] =
 		SLICE_REQUEST(reg, SLICE_GET_BY_KEY | SLICE_GET_BY_HANDLE |
 			      SLICE_GET_BY_FD | SLICE_GET_BY_ID |
-			      SLICE_GET_NEXT, 0, slice_request_get_id),
+			      SLICE_GET_NEXT | SLICE_REGISTER_HELD, 0,
+			      slice_request_get_id),
 	[_IOC_NR(SLICE_IOC_GET_HANDLE)] =
 		SLICE_REQUEST(op, 0, SLICE_OP_RSVD, slice_request_get_handle),
 	[_IOC_NR(SLICE_IOC_GET_REF)] =

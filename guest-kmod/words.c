@@ -301,6 +301,53 @@ int slice_words_get_ref(struct slice_words *words,
 	return ret;
 }
 
+/*
+ * Under the lock.  Return: 1 the capsule is frozen, wait: with a word it would
+ * count as one that its process knows, and leave.
+ */
+static int slice_words_try_name(struct slice_words *words,
+				struct slice_capsule *capsule,
+				struct slice_word **fresh, u32 *ret_index)
+{
+	int ret;
+
+	if (capsule->slice && capsule->is_frozen)
+		return 1;
+	ret = slice_words_take(words, capsule, fresh, ret_index);
+	return ret ? ret : slice_words_try_ref(words, capsule, *ret_index);
+}
+
+static int slice_words_try_name_locked(struct slice_words *words,
+				       struct slice_capsule *capsule,
+				       struct slice_word **fresh,
+				       u32 *ret_index)
+{
+	int ret;
+
+	spin_lock_bh(&slice_registry_lock);
+	ret = slice_words_try_name(words, capsule, fresh, ret_index);
+	spin_unlock_bh(&slice_registry_lock);
+	return ret;
+}
+
+int slice_words_name_held(struct slice_words *words,
+			  struct slice_capsule *capsule, u32 *ret_index)
+{
+	struct slice_word *fresh;
+	int ret;
+
+	fresh = kmalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
+	if (!fresh)
+		return -ENOMEM;
+	if (wait_event_interruptible(capsule->thawed,
+			(ret = slice_words_try_name_locked(words, capsule,
+							   &fresh,
+							   ret_index)) != 1))
+		ret = -EINTR;
+	kfree(fresh);
+	return ret;
+}
+
 vm_fault_t slice_words_fault(struct slice_words *words, struct vm_fault *vmf)
 {
 	if (vmf->pgoff >= SLICE_WORDS_PAGES)

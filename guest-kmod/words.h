@@ -73,6 +73,10 @@ int slice_words_index(struct slice_words *words, struct slice_capsule *capsule,
  * has another word: it was away and has come back), -EINTR. */
 int slice_words_get_ref(struct slice_words *words,
 			struct slice_capsule *capsule, u64 index, bool nowait);
+/* Both at once, so that no instant lies between: waits while @capsule is frozen.
+ * 0, -ENOMEM, -ENOSPC, -ESTALE (it was removed), -EINTR. */
+int slice_words_name_held(struct slice_words *words,
+			  struct slice_capsule *capsule, u32 *ret_index);
 /* A reference for an opener that has just been given its word. */
 void slice_words_hold(struct slice_words *words, struct slice_capsule *capsule);
 /* Does this opener have a word of @capsule? */

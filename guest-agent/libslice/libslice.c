@@ -202,11 +202,11 @@ int slice_get_id_by_handle(struct slice_opener *opener, uint64_t handle,
                             ret_capsule);
 }
 
-int slice_get_id_by_fd(struct slice_opener *opener, int fd,
-                       struct slice_capsule *ret_capsule)
+static int get_id_by_fd(struct slice_opener *opener, int fd, uint32_t flags,
+                        struct slice_capsule *ret_capsule)
 {
     struct slice_register reg = {
-        .flags = SLICE_GET_BY_FD,
+        .flags = SLICE_GET_BY_FD | flags,
         .handle = (uint32_t)fd,
     };
 
@@ -215,6 +215,18 @@ int slice_get_id_by_fd(struct slice_opener *opener, int fd,
     }
     return register_request(opener, SLICE_IOC_GET_ID, &reg, NULL, 0,
                             ret_capsule);
+}
+
+int slice_get_id_by_fd(struct slice_opener *opener, int fd,
+                       struct slice_capsule *ret_capsule)
+{
+    return get_id_by_fd(opener, fd, 0, ret_capsule);
+}
+
+int slice_get_id_by_fd_held(struct slice_opener *opener, int fd,
+                            struct slice_capsule *ret_capsule)
+{
+    return get_id_by_fd(opener, fd, SLICE_REGISTER_HELD, ret_capsule);
 }
 
 int slice_get_id_by_id(struct slice_opener *opener, const struct slice_id *id,

@@ -230,6 +230,13 @@ int slice_get_id_by_handle(struct slice_opener *opener, uint64_t handle,
                            struct slice_capsule *ret_capsule);
 int slice_get_id_by_fd(struct slice_opener *opener, int fd,
                        struct slice_capsule *ret_capsule);
+/*
+ * The same, and a reference of it in one step: from the call on it cannot leave
+ * before slice_put_ref().  Waits while it is frozen; -ESTALE (it has left),
+ * -EINTR.
+ */
+int slice_get_id_by_fd_held(struct slice_opener *opener, int fd,
+                            struct slice_capsule *ret_capsule);
 int slice_get_id_by_id(struct slice_opener *opener, const struct slice_id *id,
                        struct slice_capsule *ret_capsule);
 int slice_get_id_next(struct slice_opener *opener, const struct slice_id *after,

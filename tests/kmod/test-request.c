@@ -76,7 +76,7 @@ static const Request requests[] = {
     { "SET_DEP", SLICE_IOC_SET_DEP, sizeof(struct slice_dep), 0x1, 0, -EPERM,
       NULL },
     OP(CREATE_SLICE, 0, -EPERM),
-    { "GET_ID", SLICE_IOC_GET_ID, sizeof(struct slice_register), 0x1f, 0,
+    { "GET_ID", SLICE_IOC_GET_ID, sizeof(struct slice_register), 0x3f, 0,
       -EPERM, fill_flag_one },
     OP(GET_HANDLE, 0, -ENOENT),
     OP(GET_REF, 0x1, -ESTALE),

@@ -245,6 +245,84 @@ static void test_pin_connection(void)
     stack_close(&s);
 }
 
+/* Named and held in one step; who is put may leave. */
+static void test_name_is_held(void)
+{
+    struct slice_register got;
+    guint32 why;
+    Stack s;
+    int fd[2];
+
+    stack_open(&s);
+    connect_pair(fd);
+    got = (struct slice_register){ .handle = fd[1] };
+    g_assert_cmpint(capsule_get_id(&s.web, SLICE_REGISTER_HELD, &got), ==,
+                    -EINVAL);
+    g_assert_cmpint(capsule_get_id(&s.web, SLICE_GET_BY_FD |
+                                   SLICE_REGISTER_HELD, &got), ==, 0);
+    g_assert_cmpuint(s.web.words[got.word_index] & SLICE_WORD_COUNT_MASK, ==,
+                     1);
+    g_assert_cmpint(move_quiesce(&s.admin, got.id, 10, &why), ==, -EBUSY);
+    g_assert_cmpuint(why, ==, SLICE_WHY_REFERENCES);
+    slice_word_put(&s.web.words[got.word_index]);
+    assert_movability(&s, got.id, SLICE_MOVABLE, SLICE_WHY_NONE);
+    disconnect_pair(fd);
+    stack_close(&s);
+}
+
+typedef struct Namer {
+    GThread *thread;
+    Opener *opener;
+    struct slice_register got;
+    gint res;
+    gint *is_thawed;
+    gint was_thawed;
+} Namer;
+
+static gpointer namer_run(gpointer data)
+{
+    Namer *namer = data;
+
+    namer->res = capsule_get_id(namer->opener, SLICE_GET_BY_FD |
+                                SLICE_REGISTER_HELD, &namer->got);
+    namer->was_thawed = g_atomic_int_get(namer->is_thawed);
+    return NULL;
+}
+
+/* While it is being taken away nobody gets a name of it that does not hold. */
+static void test_name_waits_for_a_move(void)
+{
+    struct slice_register got;
+    int fd[2], i;
+    Stack s;
+
+    stack_open(&s);
+    connect_pair(fd);
+    got = (struct slice_register){ .handle = fd[1] };
+    g_assert_cmpint(capsule_get_id(&s.php, SLICE_GET_BY_FD, &got), ==, 0);
+    for (i = 0; i < 100; i++) {
+        gint is_thawed = 0;
+        Namer namer = {
+            .opener = &s.web, .got.handle = fd[1], .is_thawed = &is_thawed,
+        };
+
+        g_assert_cmpint(move_quiesce(&s.admin, got.id, 1000, NULL), ==, 0);
+        namer.thread = g_thread_new("namer", namer_run, &namer);
+        g_thread_yield();
+        g_atomic_int_set(&is_thawed, 1);
+        resume(&s, got.id);
+        g_thread_join(namer.thread);
+        g_assert_cmpint(namer.res, ==, 0);
+        g_assert_true(namer.was_thawed);
+        g_assert_true(id_equal(namer.got.id, got.id));
+        g_assert_cmpuint(s.web.words[namer.got.word_index] &
+                         SLICE_WORD_COUNT_MASK, ==, 1);
+        slice_word_put(&s.web.words[namer.got.word_index]);
+    }
+    disconnect_pair(fd);
+    stack_close(&s);
+}
+
 /* As many as the device's table holds, and one more. */
 static void test_many_connections(void)
 {
@@ -672,6 +750,8 @@ void add_session_tests(void)
     add_test("/session/what-has-left-is-not-pinned", test_pin_too_late);
     add_test("/session/connection-is-pinned-by-who-named-it",
              test_pin_connection);
+    add_test("/session/connection-is-named-and-held", test_name_is_held);
+    add_test("/session/name-waits-for-a-move", test_name_waits_for_a_move);
     add_test("/session/more-connections-than-can-be-reported-pin",
              test_many_connections);
     add_test("/session/more-ranks-than-can-be-reported-pin", test_many_ranks);

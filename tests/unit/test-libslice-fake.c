@@ -128,7 +128,8 @@ static int do_register(struct fake *fake, struct slice_register *reg)
 /* A socket's capsule; one whose socket is gone is given to the next. */
 static int do_get_id_by_fd(struct fake *fake, struct slice_register *reg)
 {
-    struct slice_register made = { .flags = 0 };
+    bool is_held = reg->flags & SLICE_REGISTER_HELD;
+    struct slice_register made = { .flags = reg->flags & SLICE_REGISTER_HELD };
     struct stat st;
     int err;
 
@@ -139,6 +140,9 @@ static int do_get_id_by_fd(struct fake *fake, struct slice_register *reg)
         struct fake_capsule *c = &fake->capsules[i];
 
         if (c->used && !c->left && c->socket == st.st_ino) {
+            if (is_held) {
+                atomic_fetch_add(&fake->words[i], 1);
+            }
             *reg = c->reg;
             return 0;
         }
@@ -155,7 +159,7 @@ static int do_get_id(struct fake *fake, struct slice_register *reg)
 {
     struct fake_capsule *found = NULL;
 
-    if (reg->flags == SLICE_GET_BY_FD) {
+    if ((reg->flags & ~SLICE_REGISTER_HELD) == SLICE_GET_BY_FD) {
         return do_get_id_by_fd(fake, reg);
     }
 

@@ -461,6 +461,30 @@ static void test_pin_by_descriptor(Fixture *f, gconstpointer data)
     close(fd);
 }
 
+/* A connection's name comes with a reference, whether it had one or not. */
+static void test_name_is_held(Fixture *f, gconstpointer data)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct slice_capsule first, again;
+    unsigned n_calls;
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(slice_get_id_by_fd_held(f->opener, -1, &first), ==,
+                    -EBADF);
+    g_assert_cmpint(slice_get_id_by_fd_held(f->opener, fd, &first), ==, 0);
+    g_assert_cmpint(slice_get_id_by_fd_held(f->opener, fd, &again), ==, 0);
+    g_assert_cmpuint(again.id.counter, ==, first.id.counter);
+    fake_freeze(f->fake, &first.id);
+    n_calls = fake_n_ref_calls(f->fake);
+    slice_put_ref(f->opener, &again);
+    g_assert_cmpuint(fake_n_ref_calls(f->fake), ==, n_calls);
+    slice_put_ref(f->opener, &first);
+    g_assert_cmpuint(fake_n_ref_calls(f->fake), ==, n_calls + 1);
+    fake_wait_quiet(f->fake, &first.id);
+    fake_thaw(f->fake, &first.id);
+    close(fd);
+}
+
 static void test_room_is_told(Fixture *f, gconstpointer data)
 {
     g_assert_cmpuint(fake_room(f->fake), ==, SLICE_ROOM_NO_LIMIT);
@@ -505,6 +529,7 @@ int main(int argc, char **argv)
     ADD("session/find-says-where", test_find_says_where);
     ADD("session/find-may-end-the-connection",
         test_find_may_end_the_connection);
+    ADD("session/connection-is-named-and-held", test_name_is_held);
     ADD("session/pin-is-taken-back", test_pin_is_taken_back);
     ADD("session/pin-by-descriptor", test_pin_by_descriptor);
     ADD("session/room-is-told", test_room_is_told);

@@ -58,29 +58,25 @@ static struct slice_session *session_of(conn_rec *c)
 /* ---- a connection begins ---- */
 
 /*
- * Link our capsule to the socket's.  Under a reference of the latter, so that
- * it cannot leave meanwhile; while it is frozen it may not be linked, then we
- * let go, wait for what comes, and try again.
+ * Link our capsule to the socket's.  Under a reference of the latter, which its
+ * name comes with, so that it cannot leave meanwhile; while it is frozen it may
+ * not be linked, then we let go, wait for what comes, and try again.
  */
 static int link_to_socket(struct slice_session *session, int fd)
 {
     struct slice_capsule tcp;
-    int err = slice_get_id_by_fd(slice_child.opener, fd, &tcp);
+    int err;
 
-    while (!err) {
+    do {
         do {
-            err = slice_get_ref(slice_child.opener, &tcp, 0);
+            err = slice_get_id_by_fd_held(slice_child.opener, fd, &tcp);
         } while (err == -EINTR);
         if (err) {
-            break;
+            return err;
         }
         err = slice_set_dep(slice_child.opener, &session->capsule.id, &tcp.id);
         slice_put_ref(slice_child.opener, &tcp);
-        if (err != -EBUSY) {
-            break;
-        }
-        err = 0;
-    }
+    } while (err == -EBUSY);
     return err;
 }
 

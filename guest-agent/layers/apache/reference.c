@@ -60,8 +60,7 @@ void slice_reference_pin_fd(conn_rec *c, int fd, uint32_t why)
         return;
     }
     tcp = apr_palloc(c->pool, sizeof(*tcp));
-    if (!slice_get_id_by_fd(slice_child.opener, fd, tcp) &&
-        !slice_get_ref(slice_child.opener, tcp, 0)) {
+    if (!slice_get_id_by_fd_held(slice_child.opener, fd, tcp)) {
         apr_pool_cleanup_register(c->pool, tcp, put_of_connection,
                                   apr_pool_cleanup_null);
     }

@@ -147,7 +147,7 @@ struct slice_layer {
  * struct slice_register - SLICE_IOC_REGISTER, SLICE_IOC_GET_ID
  * @flags: 0 or SLICE_REGISTER_HELD for REGISTER; for GET_ID one of SLICE_GET_BY_KEY,
  *         SLICE_GET_BY_HANDLE, SLICE_GET_BY_ID, SLICE_GET_NEXT (all of the
- *         own provider), SLICE_GET_BY_FD
+ *         own provider), SLICE_GET_BY_FD, alone or with SLICE_REGISTER_HELD
  * @handle: how the layer names it locally, 0 = not at all; with BY_FD a TCP
  *         socket's descriptor.  Out: of a provider's capsule
  * @key: bytes by which the layer finds it again after a move; @key_bytes of it,
@@ -165,7 +165,9 @@ struct slice_layer {
  * REGISTER needs a layer: EPERM.  A key and a handle are unique among the
  * provider's capsules: EEXIST.
  * With HELD the caller's word counts one when REGISTER returns, as after a get,
- * and nothing could take the capsule away before.
+ * and nothing could take the capsule away before.  GET_ID by descriptor with
+ * HELD names the connection and takes a reference in one step; it sleeps while
+ * the connection is frozen: ESTALE if it left, EINTR.
  * A capsule of no slice is a slice of its own.
  */
 struct slice_register {
@@ -179,7 +181,7 @@ struct slice_register {
 	__u32 key_bytes;
 	__u8 key[SLICE_KEY_BYTES_MAX];
 };
-#define SLICE_REGISTER_HELD	0x20	/* REGISTER */
+#define SLICE_REGISTER_HELD	0x20	/* REGISTER, GET_ID by descriptor */
 #define SLICE_GET_BY_KEY	0x1
 #define SLICE_GET_BY_HANDLE	0x2
 #define SLICE_GET_BY_FD		0x4
