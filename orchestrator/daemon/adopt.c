@@ -7,6 +7,9 @@
  * or target dies, somebody must decide, and only we may; and one that is stuck after its image was sent
  * waits for our abort.  All of it is found again after a restart, in the engines' tables.
  *
+ * And what is left of a move of ours: a target that was away when its move was undone, as a stopped one is for
+ * a sliced that has just started, has not been told, and nothing else ends its reservation.
+ *
  * Source: docs/specs/ownership.md, rules 2 to 4.
  */
 #include "orchestrator-private.h"
@@ -142,6 +145,34 @@ static void adopt_orphans(SliceOrchestrator *self, const char *dead)
                 (!dead || g_str_equal(name, dead))) {
                 adopt(self, entry, name);
             }
+        }
+    }
+}
+
+static void cancelled(const SliceReply *reply, const GError *error, gpointer data)
+{
+    if (error) {
+        g_warning("a reservation stays until its VM is heard of again: %s", error->message);
+    }
+}
+
+void slice_adopt_cancel(SliceOrchestrator *self, const char *vm)
+{
+    SliceEngine *engine = slice_orchestrator_engine(self, vm);
+    g_autoptr(GPtrArray) list = NULL;
+
+    if (!self->started || !engine) {
+        return;
+    }
+    list = under_way_at(self, vm);
+    for (guint i = 0; i < list->len; i++) {
+        const SliceEntry *entry = g_ptr_array_index(list, i);
+
+        if (is_arriving(entry) && slice_store_move_was_aborted(self->store, entry->term, vm)) {
+            g_message("cancelling what VM %s has kept of slice %s, whose move was undone", vm,
+                      entry->id);
+            slice_engine_order(engine, "slice-cancel", slice_store_incarnation(self->store),
+                               entry->id, entry->term, 0, cancelled, NULL);
         }
     }
 }

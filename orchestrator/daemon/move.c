@@ -631,7 +631,8 @@ static void cancel_answered(const SliceReply *reply, const GError *error,
 
 static void prepare_undo(Move *move)
 {
-    if (move->target_lost) {
+    /* It may be back: nobody else would tell it. */
+    if (move->target_lost && !engine_of(move, move->target)) {
         undone(move);
         return;
     }

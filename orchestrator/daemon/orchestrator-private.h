@@ -49,5 +49,7 @@ void slice_adopt_step(SliceOrchestrator *self, const char *vm, const SliceStepEv
 void slice_adopt_lost(SliceOrchestrator *self, const char *vm);
 /* At the start: those whose other VM is not there. */
 void slice_adopt_all(SliceOrchestrator *self);
+/* @vm is heard of: what it has kept of moves that were undone without it is cancelled. */
+void slice_adopt_cancel(SliceOrchestrator *self, const char *vm);
 
 #endif

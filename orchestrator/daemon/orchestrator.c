@@ -113,6 +113,16 @@ static void confirm_all(SliceOrchestrator *self)
     }
 }
 
+/* What targets have kept of moves that ended without them. */
+static void cancel_all(SliceOrchestrator *self)
+{
+    g_autoptr(GPtrArray) vms = slice_orchestrator_vms(self);
+
+    for (guint i = 0; i < vms->len; i++) {
+        slice_adopt_cancel(self, ((SliceVm *)g_ptr_array_index(vms, i))->name);
+    }
+}
+
 static void start(SliceOrchestrator *self)
 {
     if (self->started) {
@@ -123,6 +133,7 @@ static void start(SliceOrchestrator *self)
     slice_network_start(self->network);
     recover_moves(self);
     slice_adopt_all(self);
+    cancel_all(self);
     confirm_all(self);
     slice_network_trim(self->network);
     g_message("started: %u slices", slice_registry_count(self->registry, NULL));
@@ -273,6 +284,7 @@ static void engine_synced(SliceEngine *engine, GPtrArray *entries, gpointer data
     slice_orchestrator_place(self, vm);
     slice_orchestrator_tell_vm(self, name, info->guest_ready ? "ready" : "connected", NULL);
     slice_mover_take_synced(self->mover, name);
+    slice_adopt_cancel(self, name);
     if (self->started) {
         confirm_restored(self, engine, entries);
     }

@@ -280,6 +280,15 @@ gboolean slice_store_move_end(SliceStore *store, guint64 term,
     return done;
 }
 
+gboolean slice_store_move_was_aborted(SliceStore *store, guint64 term, const char *target)
+{
+    g_autofree char *sql = g_strdup_printf(
+        "SELECT count(*) FROM moves WHERE term = %" G_GUINT64_FORMAT " AND target = ?1"
+        " AND outcome IS NOT NULL AND decision = %d", term, SLICE_DECISION_ABORT);
+
+    return slice_store_number(store, sql, target, 0) > 0;
+}
+
 char *slice_store_column(sqlite3_stmt *statement, int index)
 {
     return g_strdup((const char *)sqlite3_column_text(statement, index));

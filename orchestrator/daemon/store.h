@@ -84,6 +84,9 @@ gboolean slice_store_move_decide(SliceStore *store, guint64 term,
 gboolean slice_store_move_end(SliceStore *store, guint64 term,
                               const char *outcome, GError **error);
 
+/* Has it ended, after an abort that the source has not answered with FORGOTTEN?  Then @target may be cancelled. */
+gboolean slice_store_move_was_aborted(SliceStore *store, guint64 term, const char *target);
+
 /* Return: (transfer full) (element-type SliceMoveRecord): by term. */
 GPtrArray *slice_store_moves(SliceStore *store, GError **error);
 

@@ -49,6 +49,7 @@ struct FakeEngine {
     char *peers;
     gboolean ready;
     gboolean alive;
+    GQueue *unread; /* of FakeUnread, while it is frozen; else NULL */
 };
 
 void fake_engine_say_all(FakeEngine *engine, const char *text);

@@ -490,13 +490,19 @@ typedef struct {
     GDataInputStream *input;
 } Reader;
 
-static void line_read(GObject *source, GAsyncResult *result, gpointer data)
-{
-    Reader *reader = data;
-    g_autofree char *line = g_data_input_stream_read_line_finish(
-        G_DATA_INPUT_STREAM(source), result, NULL, NULL);
+/* What has come for a frozen one. */
+typedef struct {
+    Reader *reader;
+    char *line; /* NULL: the end */
+} FakeUnread;
 
-    if (line) {
+static void line_read(GObject *source, GAsyncResult *result, gpointer data);
+
+static void take(Reader *reader, char *text)
+{
+    g_autofree char *line = text;
+
+    if (line && reader->engine->alive) {
         take_line(reader->engine, reader->connection, line);
     }
     if (line && reader->engine->alive) {
@@ -508,6 +514,40 @@ static void line_read(GObject *source, GAsyncResult *result, gpointer data)
     g_object_unref(reader->input);
     g_object_unref(reader->connection);
     g_free(reader);
+}
+
+static void line_read(GObject *source, GAsyncResult *result, gpointer data)
+{
+    Reader *reader = data;
+    char *line = g_data_input_stream_read_line_finish(G_DATA_INPUT_STREAM(source), result,
+                                                      NULL, NULL);
+
+    if (reader->engine->unread) {
+        FakeUnread *unread = g_new0(FakeUnread, 1);
+
+        unread->reader = reader;
+        unread->line = line;
+        g_queue_push_tail(reader->engine->unread, unread);
+    } else {
+        take(reader, line);
+    }
+}
+
+void fake_engine_freeze(FakeEngine *engine)
+{
+    engine->unread = g_queue_new();
+}
+
+void fake_engine_thaw(FakeEngine *engine)
+{
+    GQueue *unread = g_steal_pointer(&engine->unread);
+
+    while (unread && !g_queue_is_empty(unread)) {
+        g_autofree FakeUnread *next = g_queue_pop_head(unread);
+
+        take(next->reader, next->line);
+    }
+    g_clear_pointer(&unread, g_queue_free);
 }
 
 static gboolean incoming(GSocketService *service, GSocketConnection *connection,
@@ -578,6 +618,7 @@ void fake_engine_free(FakeEngine *engine)
         return;
     }
     fake_engine_die(engine);
+    fake_engine_thaw(engine);
     while (engine->connections->len) {
         g_main_context_iteration(NULL, TRUE);
     }

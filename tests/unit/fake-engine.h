@@ -76,6 +76,10 @@ void fake_engine_die_at(FakeEngine *engine, const char *at);
 /* The guest does not take the image. */
 void fake_engine_refuse_image(FakeEngine *engine, const char *why);
 
+/* Reads nothing, as a stopped QEMU; then what it was sent meanwhile. */
+void fake_engine_freeze(FakeEngine *engine);
+void fake_engine_thaw(FakeEngine *engine);
+
 /* No faults any more. */
 void fake_engine_forgive(FakeEngine *engine);
 

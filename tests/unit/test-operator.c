@@ -338,6 +338,34 @@ static void test_drain_outlives_sliced(Sliced *f, gconstpointer data)
     g_assert_true(says(f, "web1", "cordoned"));
 }
 
+/*
+ * The target does not hear of it that its move was undone, as it is stopped while sliced starts again.  It
+ * is told when it goes on.
+ */
+static void test_stopped_target_is_cancelled(Sliced *f, gconstpointer data)
+{
+    guint64 term;
+
+    sliced_stop(f);
+    sliced_start(f, "move.unplug:kill");
+    sliced_wait_ready(f, 3);
+    sliced_ctl(f, "slice move 100 --to web2 --no-wait");
+    sliced_wait_killed(f, "move.unplug");
+    g_assert_cmpstr(fake_engine_state(f->fake[1], id_of(0)), ==, "reserved");
+    term = fake_engine_term(f->fake[1], id_of(0));
+    fake_engine_freeze(f->fake[1]);
+    sliced_start(f, NULL);
+    while (g_strcmp0(fake_engine_state(f->fake[0], id_of(0)), "owner")) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    wait_job_ended(f, "job show 1 --json");
+    fake_engine_thaw(f->fake[1]);
+    while (fake_engine_term(f->fake[1], id_of(0)) == term) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    g_assert_cmpstr(fake_engine_state(f->fake[0], id_of(0)), ==, "owner");
+}
+
 /* The target dies with the slice while sliced does not look: its rules go. */
 static void test_lost_slice_leaves_no_rule(Sliced *f, gconstpointer data)
 {
@@ -615,6 +643,8 @@ int main(int argc, char **argv)
     ADD("/operator/usage", test_split_needs_a_part);
     ADD("/operator/show/whether-it-could-move", test_busy_and_pinned_are_shown);
     ADD("/operator/restart/cordon-stays", test_cordon_outlives_sliced);
+    ADD("/operator/restart/target-that-was-stopped-is-cancelled",
+        test_stopped_target_is_cancelled);
     ADD("/operator/lost-slice-leaves-no-rule", test_lost_slice_leaves_no_rule);
     ADD("/operator/restart/second-sliced-is-refused", test_second_sliced_is_refused);
     ADD("/operator/restart/unknown-fault-is-refused", test_unknown_fault_is_refused);
