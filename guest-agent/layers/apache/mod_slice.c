@@ -253,6 +253,28 @@ static conn_rec *slice_create_connection(apr_pool_t *p, server_rec *server,
     return NULL;
 }
 
+/*
+ * MPM event chooses the queue in which a connection expires when a request has
+ * been read, of its server; a new connection is in the main server's.  What has
+ * been plugged has read its requests elsewhere: it is told here, and only event,
+ * by its own hook, which looks at these two fields.
+ */
+static void choose_keepalive_queue(conn_rec *c)
+{
+    apr_array_header_t *hooks = ap_hook_get_post_read_request();
+    request_rec r = { .connection = c, .server = c->base_server };
+    /* elts is a char *, of memory that is aligned for anything. */
+    const ap_LINK_post_read_request_t *hook = hooks ? (void *)hooks->elts
+                                                    : NULL;
+    int i;
+
+    for (i = 0; hooks && i < hooks->nelts; i++) {
+        if (hook[i].szName && !strcmp(hook[i].szName, "event.c")) {
+            hook[i].pFunc(&r);
+        }
+    }
+}
+
 static int slice_process_connection(conn_rec *c)
 {
     struct slice_session *session = session_of(c);
@@ -264,6 +286,7 @@ static int slice_process_connection(conn_rec *c)
     if (!slice_child.is_async) {
         return DECLINED;
     }
+    choose_keepalive_queue(c);
     c->keepalive = AP_CONN_KEEPALIVE;
     c->cs->state = CONN_STATE_WRITE_COMPLETION;
     return OK;
