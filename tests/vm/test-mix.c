@@ -328,14 +328,13 @@ static const Habit *choose_habit(int session)
     return &habits[session % G_N_ELEMENTS(habits)];
 }
 
-/* What all sides know of a connection, for whoever looks for the cause. */
-static void tell(Session *s)
+/* What all sides know of a connection, or of all (0), for whoever looks for the cause. */
+static void tell(Cluster *cluster, unsigned int port)
 {
-    Cluster *cluster = s->cluster;
     g_autofree char *flows = lab_switch_dump(cluster->lab, NULL);
-    unsigned int port = s->http ? http_local_port(s->http) : 0;
+    g_autofree char *filter = port ? g_strdup_printf("dport = :%u", port) : g_strdup("");
     g_autofree char *script = g_strdup_printf(
-        "ss -tinoap dport = :%u; ss -tl; dmesg | tail -5; tail -5 /var/log/apache2/error.log", port);
+        "ss -tinoap %s; ip -s link show eth0; ss -tl; dmesg | tail -5; tail -5 /var/log/apache2/error.log", filter);
     g_autofree char *list = NULL;
 
     g_printerr("client port %u\n%s\n", port, flows);
@@ -355,7 +354,7 @@ static void check_alive(Session *sessions)
 {
     for (int i = 0; i < N_SESSIONS; i++) {
         if (g_atomic_int_get(&sessions[i].failed)) {
-            tell(&sessions[i]);
+            tell(sessions[i].cluster, sessions[i].http ? http_local_port(sessions[i].http) : 0);
             g_error("session %d (%s), request %u: %s", i, sessions[i].habit->name,
                     sessions[i].n_requests + 1, sessions[i].error->message);
         }
@@ -404,6 +403,9 @@ static void check_nothing_left(Cluster *cluster)
             g_free(left);
             left = sockets(vm);
         } while ((*left || info_number(vm, "capsules")) && g_get_monotonic_time() < deadline);
+        if (*left || info_number(vm, "capsules")) {
+            tell(cluster, 0);
+        }
         g_assert_cmpstr(left, ==, "");
         g_assert_cmpint(info_number(vm, "capsules"), ==, 0);
         g_assert_cmpint(info_number(vm, "slices"), ==, 0);
