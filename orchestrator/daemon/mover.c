@@ -48,8 +48,10 @@ static void step_at_target(Move *move, const SliceStepEvent *event)
         if (event->time_us > move->quiesced_us && move->quiesced_us) {
             move->quiet_us = event->time_us - move->quiesced_us;
         }
-        if (move->phase == SETTLE ||
-            (move->phase == FORWARD && move->step == UNPLUG)) {
+        if (move->phase == FORWARD && move->step == UNPLUG) {
+            slice_fault_at("move.settle", NULL); /* the source's "gone" is still on its way */
+            slice_move_moved(move);
+        } else if (move->phase == SETTLE) {
             slice_move_moved(move);
         }
     } else if (g_str_equal(event->step, "discarded")) {
