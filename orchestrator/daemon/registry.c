@@ -40,6 +40,7 @@ struct SliceRegistry {
     GHashTable *vms;
     GHashTable *clients;
     GHashTable *changed; /* addresses */
+    GHashTable *flows;   /* SliceTuple to how many places have it */
 };
 
 static const char *const state_names[] = {
@@ -113,17 +114,6 @@ void slice_entry_free(SliceEntry *entry)
     g_free(entry);
 }
 
-gboolean slice_entry_has_flow(const SliceEntry *entry, const SliceTuple *flow)
-{
-    for (guint i = 0; i < entry->flows->len; i++) {
-        if (slice_tuple_equal(&g_array_index(entry->flows, SliceTuple, i),
-                              flow)) {
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
 /* ---- indices ---- */
 
 static void vm_free(gpointer value)
@@ -163,6 +153,7 @@ SliceRegistry *slice_registry_new(void)
     registry->vms = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, vm_free);
     registry->clients = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, client_free);
     registry->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    registry->flows = g_hash_table_new_full(slice_tuple_hash, slice_tuple_equal, g_free, NULL);
     return registry;
 }
 
@@ -172,6 +163,7 @@ void slice_registry_free(SliceRegistry *registry)
         g_hash_table_unref(registry->slices);
         g_hash_table_unref(registry->vms);
         g_hash_table_unref(registry->clients);
+        g_hash_table_unref(registry->flows);
         g_hash_table_unref(registry->changed);
         g_free(registry);
     }
@@ -347,23 +339,36 @@ const SliceEntry *slice_registry_peek(SliceRegistry *registry, const char *vm,
     return entry_in(g_hash_table_lookup(registry->slices, id), vm);
 }
 
+static void count_flows(SliceRegistry *registry, GArray *flows, int by)
+{
+    for (guint i = 0; i < flows->len; i++) {
+        const SliceTuple *flow = &g_array_index(flows, SliceTuple, i);
+        int n = GPOINTER_TO_INT(g_hash_table_lookup(registry->flows, flow)) + by;
+
+        if (n) {
+            g_hash_table_replace(registry->flows, g_memdup2(flow, sizeof(*flow)),
+                                 GINT_TO_POINTER(n));
+        } else {
+            g_hash_table_remove(registry->flows, flow);
+        }
+    }
+}
+
 static void add_place(SliceRegistry *registry, Slice *slice, SliceEntry *entry)
 {
+    count_flows(registry, entry->flows, 1);
     g_ptr_array_add(slice->places, entry);
     g_hash_table_add(vm_of(registry, entry->vm)->told, slice);
 }
 
-/* Appends the flows of @old that no entry of the slice has any more. */
-static void append_closed(const Slice *slice, GArray *old, GArray *ret_closed)
+/* Appends the flows of @old that no slice has any more: a slice that splits ends
+ * where its connections go on in another. */
+static void append_closed(SliceRegistry *registry, GArray *old, GArray *ret_closed)
 {
     for (guint i = 0; i < old->len; i++) {
         const SliceTuple *flow = &g_array_index(old, SliceTuple, i);
-        gboolean known = FALSE;
 
-        for (guint k = 0; k < slice->places->len && !known; k++) {
-            known = slice_entry_has_flow(g_ptr_array_index(slice->places, k), flow);
-        }
-        if (!known) {
+        if (!g_hash_table_contains(registry->flows, flow)) {
             g_array_append_vals(ret_closed, flow, 1);
         }
     }
@@ -381,9 +386,10 @@ static void remove_entry(SliceRegistry *registry, const char *vm,
     }
     flows = g_array_ref(entry->flows);
     g_hash_table_remove(vm_of(registry, vm)->told, slice);
+    count_flows(registry, flows, -1);
     g_ptr_array_remove(slice->places, entry);
     if (ret_closed) {
-        append_closed(slice, flows, ret_closed);
+        append_closed(registry, flows, ret_closed);
     }
     account(registry, slice);
 }
@@ -404,11 +410,12 @@ void slice_registry_update(SliceRegistry *registry, SliceEntry *entry,
     old = entry_in(slice, entry->vm);
     if (old) {
         flows = g_array_ref(old->flows);
+        count_flows(registry, flows, -1);
         g_ptr_array_remove(slice->places, old);
     }
     add_place(registry, slice, entry);
     if (flows) {
-        append_closed(slice, flows, ret_closed);
+        append_closed(registry, flows, ret_closed);
     }
     account(registry, slice);
 }

@@ -68,9 +68,6 @@ SliceEntry *slice_entry_copy(const SliceEntry *entry);
 void slice_entry_free(SliceEntry *entry);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SliceEntry, slice_entry_free)
 
-/* Is @flow one of the entry's connections? */
-gboolean slice_entry_has_flow(const SliceEntry *entry, const SliceTuple *flow);
-
 typedef struct SliceRegistry SliceRegistry;
 
 SliceRegistry *slice_registry_new(void);

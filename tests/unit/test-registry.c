@@ -115,6 +115,17 @@ static void test_moved_flow_is_not_closed(Fixture *f, gconstpointer data)
     g_assert_cmpstr(where(f, ONE), ==, "web2");
 }
 
+/* A session logs out: its slice ends, its connection is one of its own. */
+static void test_flow_of_another_slice_is_not_closed(Fixture *f, gconstpointer data)
+{
+    put(f, ONE, "web1", SLICE_STATE_OWNER, 0, 40000);
+    put(f, TWO, "web1", SLICE_STATE_OWNER, 0, 40000);
+    slice_registry_end(f->registry, "web1", ONE, f->closed);
+    g_assert_cmpuint(f->closed->len, ==, 0);
+    slice_registry_end(f->registry, "web1", TWO, f->closed);
+    g_assert_cmpuint(f->closed->len, ==, 1);
+}
+
 static void test_dead_vm_takes_its_slices(Fixture *f, gconstpointer data)
 {
     put(f, ONE, "web1", SLICE_STATE_OWNER, 0, 40000);
@@ -266,6 +277,8 @@ int main(int argc, char **argv)
     ADD("/registry/undone-stays", test_undone_stays);
     ADD("/registry/closed-flows-are-told", test_closed_flows_are_told);
     ADD("/registry/moved-flow-is-not-closed", test_moved_flow_is_not_closed);
+    ADD("/registry/flow-of-another-slice-is-not-closed",
+        test_flow_of_another_slice_is_not_closed);
     ADD("/registry/dead-vm-takes-its-slices", test_dead_vm_takes_its_slices);
     ADD("/registry/replace-forgets-the-untold", test_replace_forgets_the_untold);
     ADD("/id/names-that-people-type", test_names);
