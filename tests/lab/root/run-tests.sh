@@ -6,8 +6,8 @@
 # usage: run-tests.sh GROUP [PATTERN...]   (within the private root)
 #
 #   style unit fuzz vm   the meson suite of that name; `unit` is every suite
-#                        that is none of the others, and `vm` with SLICE_ALL or
-#                        PATTERNs takes in suite `vm-all`
+#                        that is none of the others. What is in suite `all`, too,
+#                        runs with SLICE_ALL or when PATTERNs are given only
 #   qtest, qtest-asan    tests of the overlay within QEMU's own build, on the
 #                        plain QEMU or the one with sanitizers
 #
@@ -22,13 +22,13 @@ here=$SLICE_TOP/tests/lab/root
 
 # names BUILD - this group's tests in a build directory, one a line
 names() {
-	local filter name pattern all=${SLICE_ALL-}${patterns[*]-}
+	local filter suites='[.suite[] | sub("^[^:]*:"; "")]' name pattern
 	case $group in
 	qtest*) filter='.name | test("slice")' ;;
-	unit) filter='[.suite[] | sub("^[^:]*:"; "")] | any(. == ("style", "fuzz", "vm", "vm-all", "bench")) | not' ;;
-	vm) filter="[.suite[] | sub(\"^[^:]*:\"; \"\")] | any(. == \"vm\" ${all:+or . == \"vm-all\"})" ;;
-	*) filter="[.suite[] | sub(\"^[^:]*:\"; \"\")] | any(. == \"$group\")" ;;
+	unit) filter="$suites | any(. == (\"style\", \"fuzz\", \"vm\", \"bench\")) | not" ;;
+	*) filter="$suites | any(. == \"$group\")" ;;
 	esac
+	[[ ${SLICE_ALL-}${patterns[*]-} ]] || filter="($filter) and ($suites | any(. == \"all\") | not)"
 	meson introspect "$1" --tests | jq -r ".[] | select($filter) | .name" | sort -u |
 		while IFS= read -r name; do
 			((${#patterns[@]})) || echo "$name"
