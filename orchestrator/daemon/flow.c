@@ -581,6 +581,11 @@ static void run_once(SliceFlow *flow)
         begin(request);
     }
     rconn_run(flow->rconn);
+    /*
+     * It may have become connected just now.  On a unix socket the library sends
+     * no probes, so nothing would wake us but the switch's own, a minute later.
+     */
+    follow_connection(flow);
 }
 
 static void *thread_main(void *value)
