@@ -57,6 +57,7 @@ static void test_plain(Cluster *cluster)
     uint64_t counter = 0;
     g_autofree char *vm = NULL;
     int state[3] = { -1, 0, 0 };
+    unsigned int n_beside = 0;  /* moves with an echo meanwhile */
     int64_t muted[N_VMS];
     GThread *thread;
 
@@ -79,8 +80,10 @@ static void test_plain(Cluster *cluster)
         int before = g_atomic_int_get(&state[2]);
 
         cluster_move(cluster, slice);
-        g_assert_cmpint(g_atomic_int_get(&state[2]), >, before);
+        n_beside += g_atomic_int_get(&state[2]) > before;
     }
+    /* A move can be over before a busy machine has run both ends of an echo. */
+    g_assert_cmpuint(n_beside, >, 0);
     g_atomic_int_set(&state[1], 1);
     g_thread_join(thread);
     slices = lab_slice_list(cluster->lab, &error);
