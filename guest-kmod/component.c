@@ -29,6 +29,7 @@ struct slice *slice_component_new(gfp_t gfp)
 	INIT_HLIST_NODE(&slice->by_id);
 	INIT_LIST_HEAD(&slice->capsules);
 	INIT_LIST_HEAD(&slice->in_dirty);
+	INIT_LIST_HEAD(&slice->in_ended);
 	init_waitqueue_head(&slice->changed);
 	mutex_init(&slice->move_lock);
 	return slice;
@@ -106,6 +107,7 @@ static void slice_component_move_all(struct slice *to, struct slice *from)
 	to->n_links += from->n_links;
 	to->generation++;
 	to->must_split |= from->must_split;
+	to->has_grown = true;
 	from->n_capsules = 0;
 	from->n_links = 0;
 }
@@ -201,7 +203,8 @@ static bool slice_component_split_one(struct slice *slice)
 		capsule->slice = part;
 	part->id = slice_component_top(part)->id;
 	slice_table_add(part);
-	slice_report_changed(part);
+	/* Before @slice is told without them: see report.h. */
+	slice_report_changed_first(part);
 	return true;
 }
 

@@ -634,6 +634,9 @@ static void slice_plug_discard_locked(struct slice *slice)
 {
 	struct slice_set set;
 
+	spin_lock_bh(&slice_registry_lock);
+	slice_report_mute(slice);
+	spin_unlock_bh(&slice_registry_lock);
 	slice_set_take(slice, &set);
 	slice_plug_undo(&set, set.n);
 	slice_set_drop(&set);

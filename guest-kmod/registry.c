@@ -65,7 +65,7 @@ static struct slice_capsule *slice_registry_peek_capsule(struct slice_id id)
 	return NULL;
 }
 
-static struct slice *slice_registry_peek_slice(struct slice_id id)
+struct slice *slice_table_find(struct slice_id id)
 {
 	struct slice *slice;
 
@@ -110,7 +110,7 @@ struct slice *slice_registry_find_slice(struct slice_id id)
 	struct slice *slice;
 
 	spin_lock_bh(&slice_registry_lock);
-	slice = slice_registry_peek_slice(id);
+	slice = slice_table_find(id);
 	if (!slice) {
 		capsule = slice_registry_peek_capsule(id);
 		slice = capsule ? capsule->slice : NULL;
@@ -386,13 +386,14 @@ struct slice *slice_registry_arrive(struct slice_id id)
 	slice->id = id;
 	slice->state = SLICE_STATE_PLUGGED;
 	spin_lock_bh(&slice_registry_lock);
-	if (slice_registry_peek_slice(id) || slice_registry_peek_capsule(id)) {
+	if (slice_table_find(id) || slice_registry_peek_capsule(id)) {
 		spin_unlock_bh(&slice_registry_lock);
 		mutex_unlock(&slice->move_lock);
 		kfree(slice);
 		return ERR_PTR(-EBUSY);
 	}
 	slice_table_add(slice);
+	slice_report_known(slice);
 	slice_get(slice);
 	spin_unlock_bh(&slice_registry_lock);
 	return slice;

@@ -138,8 +138,11 @@ struct slice_link {
  * @n_whole: of so many capsules of it, U32_MAX: all; else it is good for
  *	nothing but a resume
  * @frozen_ns: when it was frozen (ktime_get_ns())
- * @in_dirty: in report.c's list; holds a reference
+ * @in_dirty: in report.c's list of what is to be told; holds a reference
+ * @in_ended: in report.c's list of ids that have ended; holds a reference
  * @reported_id: the device knows it by this, if @is_reported
+ * @ended_id: the device is to be told that this one has ended, if @owes_end
+ * @has_grown: was joined with another since it was reported
  */
 struct slice {
 	struct kref ref;
@@ -159,8 +162,12 @@ struct slice {
 	u32 n_whole;
 	u64 frozen_ns;
 	struct list_head in_dirty;
+	struct list_head in_ended;
 	struct slice_id reported_id;
+	struct slice_id ended_id;
 	bool is_reported;
+	bool owes_end;
+	bool has_grown;
 };
 
 /**
@@ -309,5 +316,6 @@ struct slice_capsule *slice_component_top(struct slice *slice);
 /* ---- tables, under slice_registry_lock (registry.c) ---- */
 void slice_table_add(struct slice *slice);
 void slice_table_del(struct slice *slice);
+struct slice *slice_table_find(struct slice_id id);
 
 #endif /* SLICE_REGISTRY_H */

@@ -71,13 +71,6 @@ int slice_virtio_post_events(struct slice_virtio *dev)
 
 /* ---- the events ---- */
 
-/* Reports made before the slice left ACTIVE are in the ring after this. */
-static void slice_virtio_pass_reports(struct slice_virtio *dev)
-{
-	mutex_lock(&dev->report_lock);
-	mutex_unlock(&dev->report_lock);
-}
-
 static void slice_virtio_quiesce(struct slice_virtio_lane *lane,
 				 struct slice_id id, __le64 term, u64 arg)
 {
@@ -87,7 +80,7 @@ static void slice_virtio_quiesce(struct slice_virtio_lane *lane,
 
 	ret = slice_plug_quiesce(id, clamp_t(u64, arg, 1, 600000),
 				 &lane->n_resumes, &why);
-	slice_virtio_pass_reports(dev);
+	slice_virtio_pass_reports(dev, id);
 	slice_virtio_answer(dev, VIRTIO_SLICE_REQ_QUIESCED, id, term, ret, why);
 }
 

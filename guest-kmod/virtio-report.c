@@ -130,6 +130,23 @@ static struct slice_virtio_request *slice_virtio_tell(struct slice_virtio *dev)
 	return ERR_PTR(ret);
 }
 
+void slice_virtio_pass_reports(struct slice_virtio *dev, struct slice_id id)
+{
+	struct slice *slice = slice_registry_find_slice(id);
+	struct slice_virtio_request *request;
+
+	/* In the lists' order: what was split off it may stand before it. */
+	while (slice && slice_report_is_due(slice) &&
+	       !IS_ERR_OR_NULL(request = slice_virtio_tell(dev))) {
+		wait_for_completion(&request->done);
+		slice_virtio_request_free(request);
+	}
+	slice_put(slice);
+	/* What others make just now is in the ring after this. */
+	mutex_lock(&dev->report_lock);
+	mutex_unlock(&dev->report_lock);
+}
+
 void slice_virtio_report(struct work_struct *work)
 {
 	struct slice_virtio *dev = container_of(work, struct slice_virtio,

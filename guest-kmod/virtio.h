@@ -14,10 +14,11 @@
  *
  * DOC: reports and moves
  *
- * A report is made and put into the ring under report_lock, and no report is
- * made of a slice that is not ACTIVE.  Whoever has brought a slice out of
- * ACTIVE passes report_lock once before its first answer; so a SET never comes
- * to the device after an answer that contradicts it.
+ * A report is made and put into the ring under report_lock, and of a slice that
+ * is not ACTIVE none is made, but that it has grown.  Whoever has brought a
+ * slice out of ACTIVE calls slice_virtio_pass_reports() before its first answer:
+ * so a SET never comes to the device after an answer that contradicts it, and
+ * the device knows all connections of a slice that it hears to be quiet.
  *
  * DOC: finds
  *
@@ -176,6 +177,9 @@ void slice_virtio_unreserve(struct slice_id slice,
 			    const struct virtio_slice_event *event);
 
 /* ---- virtio-report.c: what the driver tells unasked ---- */
+/* Returns when the device was told all that it must know of a slice which has
+ * become quiet, and what others make just now is in the ring. */
+void slice_virtio_pass_reports(struct slice_virtio *dev, struct slice_id id);
 void slice_virtio_report(struct work_struct *work);
 
 #endif /* SLICE_VIRTIO_H */

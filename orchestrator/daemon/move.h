@@ -21,6 +21,7 @@ typedef void (*SliceDone)(const GError *error, gpointer data);
  * SliceMoverOps: the mover's surroundings
  * @engine: (nullable): of a VM that is connected and synced
  * @route: lead connections to a VM; done when the switch has it
+ * @regrouped: has @entry, at its source, other connections now than in @entry?
  * @fence: destroy a VM for certain; done when it does not run any more
  * @ended: (nullable): a move of this slice has, and is under way no more
  */
@@ -28,6 +29,7 @@ typedef struct {
     SliceEngine *(*engine)(const char *vm, gpointer data);
     void (*route)(const char *slice, GArray *flows, const char *vm,
                   SliceDone done, gpointer done_data, gpointer data);
+    gboolean (*regrouped)(const SliceEntry *entry, gpointer data);
     void (*fence)(const char *vm, SliceDone done, gpointer done_data,
                   gpointer data);
     void (*ended)(const char *slice, gpointer data);

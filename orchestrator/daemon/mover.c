@@ -12,6 +12,21 @@
 
 /* ---- what engines and domains tell ---- */
 
+/* It is quiet, and what is to be led to the target is what it has. */
+static void quiesced(Move *move)
+{
+    g_autoptr(GError) why = NULL;
+
+    if (move->mover->ops->regrouped(move->entry, move->mover->data)) {
+        why = g_error_new(SLICE_ERROR, SLICE_ERROR_BUSY,
+                          "a connection joined or left it while VM %s brought it to rest",
+                          move->source);
+        slice_move_give_up(move, why);
+    } else {
+        slice_move_advance(move);
+    }
+}
+
 static void step_at_source(Move *move, const SliceStepEvent *event)
 {
     g_autoptr(GError) why = NULL;
@@ -20,7 +35,7 @@ static void step_at_source(Move *move, const SliceStepEvent *event)
     if (g_str_equal(event->step, "quiesced")) {
         move->quiesced_us = event->time_us;
         if (move->phase == FORWARD && move->step == QUIESCE) {
-            slice_move_advance(move);
+            quiesced(move);
         }
     } else if (g_str_equal(event->step, "gone")) {
         if (move->phase == FORWARD && move->step == UNPLUG) {

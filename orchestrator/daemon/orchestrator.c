@@ -491,6 +491,13 @@ static void mover_route(const char *slice, GArray *flows, const char *vm,
     slice_network_route(self->network, slice, flows, vm, done, done_data);
 }
 
+static gboolean mover_regrouped(const SliceEntry *entry, gpointer data)
+{
+    SliceOrchestrator *self = data;
+
+    return slice_registry_regrouped(self->registry, entry->vm, entry->id, entry->flows);
+}
+
 static void mover_fence(const char *vm, SliceDone done, gpointer done_data,
                         gpointer data)
 {
@@ -524,6 +531,7 @@ static void mover_ended(const char *slice, gpointer data)
 static const SliceMoverOps mover_ops = {
     .engine = mover_engine,
     .route = mover_route,
+    .regrouped = mover_regrouped,
     .fence = mover_fence,
     .ended = mover_ended,
 };

@@ -459,6 +459,46 @@ void slice_registry_replace(SliceRegistry *registry, const char *vm,
     }
 }
 
+static gboolean has_flow(GArray *flows, const SliceTuple *flow)
+{
+    for (guint i = 0; i < flows->len; i++) {
+        if (slice_tuple_equal(&g_array_index(flows, SliceTuple, i), flow)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static gboolean is_elsewhere(SliceRegistry *registry, const Slice *slice,
+                             const SliceTuple *flow)
+{
+    int n = GPOINTER_TO_INT(g_hash_table_lookup(registry->flows, flow));
+
+    for (guint i = 0; i < slice->places->len; i++) {
+        n -= has_flow(((SliceEntry *)g_ptr_array_index(slice->places, i))->flows, flow);
+    }
+    return n > 0;
+}
+
+gboolean slice_registry_regrouped(SliceRegistry *registry, const char *vm, const char *id,
+                                  GArray *flows)
+{
+    const Slice *slice = g_hash_table_lookup(registry->slices, id);
+    const SliceEntry *entry = entry_in(slice, vm);
+
+    for (guint i = 0; entry && i < entry->flows->len; i++) {
+        if (!has_flow(flows, &g_array_index(entry->flows, SliceTuple, i))) {
+            return TRUE;
+        }
+    }
+    for (guint i = 0; entry && i < flows->len; i++) {
+        if (is_elsewhere(registry, slice, &g_array_index(flows, SliceTuple, i))) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* Where a step leaves the slice; FALSE for one that changes no state. */
 static gboolean state_after(const char *step, SliceState *ret_state)
 {

@@ -98,6 +98,18 @@ void slice_registry_replace(SliceRegistry *registry, const char *vm,
                             GPtrArray *entries, GArray *ret_closed);
 
 /**
+ * slice_registry_regrouped() - do the slice's connections stand otherwise than told before?
+ * @flows: (element-type SliceTuple): that it had at @vm then
+ *
+ * A connection that was closed since makes no difference.
+ *
+ * Return: TRUE where it has one at @vm that is not among @flows, or where one of them goes on in
+ * another slice.
+ */
+gboolean slice_registry_regrouped(SliceRegistry *registry, const char *vm, const char *id,
+                                  GArray *flows);
+
+/**
  * slice_registry_step() - a move reached a step at @vm
  * @step: name of qapi's SliceStep; an unknown one changes nothing
  * @peer: (nullable): the other VM of the move

@@ -64,6 +64,11 @@ static void child_route(const char *slice, GArray *flows, const char *vm, SliceD
     done_later(done, done_data);
 }
 
+static gboolean child_regrouped(const SliceEntry *entry, gpointer data)
+{
+    return FALSE;
+}
+
 /* Only dead VMs are fenced here. */
 static void child_fence(const char *vm, SliceDone done, gpointer done_data, gpointer data)
 {
@@ -72,7 +77,7 @@ static void child_fence(const char *vm, SliceDone done, gpointer done_data, gpoi
 }
 
 static const SliceMoverOps ops = { .engine = child_engine, .route = child_route,
-                                   .fence = child_fence };
+                                   .regrouped = child_regrouped, .fence = child_fence };
 
 static void synced(SliceEngine *engine, GPtrArray *entries, gpointer data)
 {

@@ -21,7 +21,7 @@ typedef struct {
     SliceEngine *engine[2];
     SliceStore *store;
     SliceMover *mover;
-    gboolean route_fails; /* towards web2 */
+    gboolean route_fails, regroups; /* towards web2 */
     SliceMoveOutcome outcome;
     GError *error;
     guint64 term;
@@ -99,8 +99,17 @@ static void fence(const char *vm, SliceDone done, gpointer done_data,
     answer_later(done, done_data, NULL);
 }
 
+static gboolean regrouped(const SliceEntry *entry, gpointer data)
+{
+    Fixture *f = data;
+
+    g_assert_cmpstr(entry->vm, ==, "web1");
+    g_assert_cmpuint(entry->flows->len, ==, 1);
+    return f->regroups;
+}
+
 static const SliceMoverOps ops = { .engine = engine, .route = route,
-                                   .fence = fence };
+                                   .regrouped = regrouped, .fence = fence };
 
 /* ---- engines' news ---- */
 
@@ -325,6 +334,18 @@ static void test_refused_image(Fixture *f, gconstpointer data)
     g_assert_error(f->error, SLICE_ERROR, SLICE_ERROR_REFUSED);
     g_assert_cmpstr(fake_engine_state(f->fake[0], ID), ==, "owner");
     assert_nothing_open(f);
+}
+
+/* What the target holds and the switch would lead there is not what it has. */
+static void test_regrouped(Fixture *f, gconstpointer data)
+{
+    f->regroups = TRUE;
+    begin(f, 1000);
+    finish(f);
+    g_assert_cmpstr(f->log->str, ==, "web2 slice-prepare, web1 slice-move, "
+                    "web1 slice-abort, web2 slice-cancel");
+    assert_undone(f, SLICE_ERROR_BUSY, "a connection joined or left it while VM web1 brought "
+                  "it to rest");
 }
 
 static void test_failed_quiesce(Fixture *f, gconstpointer data)
@@ -763,6 +784,7 @@ int main(int argc, char **argv)
     ADD("/move/busy-source-is-not-aborted", test_busy_source_is_not_aborted);
     ADD("/move/refusal-of-the-switch-is-undone", test_refusal_of_the_switch);
     ADD("/move/refused-image-is-undone", test_refused_image);
+    ADD("/move/regrouped-connections-are-undone", test_regrouped);
     ADD("/move/failed-quiesce-is-undone", test_failed_quiesce);
     ADD("/move/deadline-is-undone", test_deadline);
     ADD("/move/cancel-is-undone", test_cancel);

@@ -58,6 +58,27 @@ static const char *where(Fixture *f, const char *id)
 
 /* ---- the view ---- */
 
+static void test_connections_that_regroup(Fixture *f, gconstpointer data)
+{
+    g_autoptr(SliceEntry) told = entry(ONE, "web1", SLICE_STATE_OWNER, 0, 40000);
+
+    put(f, ONE, "web1", SLICE_STATE_OWNER, 0, 40000);
+    slice_registry_step(f->registry, "web2", ONE, 5, "prepared", NULL);
+    g_assert_false(slice_registry_regrouped(f->registry, "web1", ONE, told->flows));
+    /* Its connection was closed: nothing that the target waits for goes on elsewhere. */
+    put(f, ONE, "web1", SLICE_STATE_MOVING, 5, 0);
+    g_assert_false(slice_registry_regrouped(f->registry, "web1", ONE, told->flows));
+    /* It goes on in another slice. */
+    put(f, TWO, "web1", SLICE_STATE_OWNER, 0, 40000);
+    g_assert_true(slice_registry_regrouped(f->registry, "web1", ONE, told->flows));
+    slice_registry_end(f->registry, "web1", TWO, f->closed);
+    g_assert_false(slice_registry_regrouped(f->registry, "web1", ONE, told->flows));
+    /* Another one joined it. */
+    put(f, ONE, "web1", SLICE_STATE_MOVING, 5, 40001);
+    g_assert_true(slice_registry_regrouped(f->registry, "web1", ONE, told->flows));
+    g_assert_false(slice_registry_regrouped(f->registry, "web1", TWO, told->flows));
+}
+
 static void test_one_row_while_it_moves(Fixture *f, gconstpointer data)
 {
     g_autoptr(GPtrArray) list = NULL;
@@ -279,6 +300,7 @@ int main(int argc, char **argv)
     ADD("/registry/moved-flow-is-not-closed", test_moved_flow_is_not_closed);
     ADD("/registry/flow-of-another-slice-is-not-closed",
         test_flow_of_another_slice_is_not_closed);
+    ADD("/registry/connections-that-regroup", test_connections_that_regroup);
     ADD("/registry/dead-vm-takes-its-slices", test_dead_vm_takes_its_slices);
     ADD("/registry/replace-forgets-the-untold", test_replace_forgets_the_untold);
     ADD("/id/names-that-people-type", test_names);

@@ -62,6 +62,7 @@ static void discard(SliceStore *store, SliceEntry *entry, uint32_t why)
     SliceTransfer *transfer = entry->transfer;
 
     slice_step_trace(store, "discard", entry, why);
+    entry->ended = false;
     slice_transfer_drop_image(transfer);
     slice_transfer_rest(transfer);
     if (transfer->is_room_asked) {
@@ -127,7 +128,10 @@ static void open_slice(SliceStore *store, SliceEntry *entry)
     slice_step_trace(store, "done", entry, 0);
     slice_event_step(store, entry->id, entry->term, SLICE_STEP_DONE, WHY_NONE,
                      bytes, packets);
-    slice_event_changed(store, entry, false);
+    slice_event_changed(store, entry, entry->ended);
+    if (entry->ended) {
+        slice_table_remove(store->table, entry);
+    }
     slice_store_wake(store);
 }
 

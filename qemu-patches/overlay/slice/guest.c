@@ -170,15 +170,54 @@ static void take_info(SliceEntry *entry, const SliceInfoFromGuest *info)
     pstrcpy(entry->top_layer, sizeof(entry->top_layer), info->top_layer);
 }
 
-/* A tombstone's flow that the guest has a socket for again is not muted. */
-static void unmute(SliceStore *store, const SliceInfoFromGuest *info)
+/*
+ * What another entry's gate does with these flows ends: a tombstone's mutes them,
+ * where the guest has a socket again, and a move's watches them.
+ */
+static void take_from_others(SliceStore *store, const SliceEntry *entry,
+                             const SliceInfoFromGuest *info)
 {
     SliceEntry *other;
 
-    for (uint32_t i = 0; store->gate_ops && i < info->n_listed; i++) {
+    for (uint32_t i = 0; i < info->n_listed; i++) {
         other = slice_table_find_flow(store->table, &info->flows[i]);
-        if (other && slice_entry_is_tombstone(other)) {
+        if (!other || other == entry) {
+            continue;
+        }
+        if (slice_entry_is_draining(other)) {
+            other->transfer->has_regrouped = true;
+        } else if (!slice_entry_is_tombstone(other)) {
+            continue;
+        }
+        if (store->gate_ops) {
             store->gate_ops->remove(store->gate, &info->flows[i]);
+        }
+    }
+}
+
+static bool has_flow(const SliceFlow *flows, uint32_t n_flows,
+                     const SliceFlow *flow)
+{
+    for (uint32_t i = 0; i < n_flows; i++) {
+        if (!memcmp(&flows[i], flow, sizeof(*flow))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A slice that drains has new flows. */
+static void regroup(SliceStore *store, SliceEntry *entry, const SliceFlow *old,
+                    uint32_t n_old)
+{
+    for (uint32_t i = 0; store->gate_ops && i < n_old; i++) {
+        if (!slice_table_find_flow(store->table, &old[i])) {
+            store->gate_ops->remove(store->gate, &old[i]);
+        }
+    }
+    for (uint32_t i = 0; i < entry->n_flows; i++) {
+        if (!has_flow(old, n_old, &entry->flows[i])) {
+            entry->transfer->has_regrouped = true;
         }
     }
 }
@@ -187,6 +226,8 @@ uint32_t slice_port_set(SliceStore *store, SliceId slice,
                         const SliceInfoFromGuest *info)
 {
     SliceEntry *entry = slice_table_find(store->table, slice);
+    g_autofree SliceFlow *old = NULL;
+    uint32_t n_old;
 
     if (!slice.incarnation || info->n_listed > SLICE_TABLE_FLOWS_MAX) {
         return SLICE_RESP_INVALID;
@@ -200,7 +241,7 @@ uint32_t slice_port_set(SliceStore *store, SliceId slice,
         if (!entry) {
             return SLICE_RESP_NO_ROOM;
         }
-    } else if (is_moving(entry)) {
+    } else if (is_moving(entry) && !slice_entry_is_draining(entry)) {
         take_info(entry, info);
         if (entry->transfer) {
             keep_flows(entry->transfer, info);
@@ -209,13 +250,18 @@ uint32_t slice_port_set(SliceStore *store, SliceId slice,
     } else if (same_info(entry, info)) {
         return SLICE_RESP_OK;
     }
-    unmute(store, info);
+    take_from_others(store, entry, info);
+    n_old = entry->n_flows;
+    old = g_memdup2(entry->flows, n_old * sizeof(*old));
     if (!slice_table_set_flows(store->table, entry, info->flows,
                                info->n_listed)) {
         if (!entry->n_capsules) {
             slice_table_remove(store->table, entry);
         }
         return SLICE_RESP_INVALID;
+    }
+    if (slice_entry_is_draining(entry)) {
+        regroup(store, entry, old, n_old);
     }
     take_info(entry, info);
     slice_event_changed(store, entry, false);
@@ -237,6 +283,12 @@ uint32_t slice_port_gone(SliceStore *store, SliceId slice)
          * Fenced: its last words are held, until it is known whose it is.
          * Resuming: this has overtaken RESUMED, which comes.
          */
+        entry->ended = true;
+        return SLICE_RESP_OK;
+    } else if (entry->state == SLICE_STATE_PLUGGED ||
+               (entry->state == SLICE_STATE_RESERVED &&
+                entry->transfer->is_room_asked)) {
+        /* Its processes died before it was open; the move goes on to its end. */
         entry->ended = true;
         return SLICE_RESP_OK;
     } else if (is_moving(entry)) {

@@ -245,7 +245,7 @@ static void announce_quiesced(SliceTransfer *transfer)
 {
     SliceEntry *entry = transfer->entry;
 
-    if (entry->state != SLICE_STATE_MOVING || !transfer->is_quiesced ||
+    if (entry->state != SLICE_STATE_MOVING || !entry->quiet ||
         transfer->is_announced || !transfer->peer->conn ||
         !slice_conn_is_ready(transfer->peer->conn)) {
         return;
@@ -266,7 +266,7 @@ SliceAnswer slice_move_unplug(SliceStore *store, SliceId id, uint64_t term,
 
     *ret_why = WHY_NONE;
     if (entry && !entry->transfer->is_announced) {
-        *ret_why = entry->transfer->is_quiesced ? WHY_PEER : WHY_REFERENCES;
+        *ret_why = entry->quiet ? WHY_PEER : WHY_REFERENCES;
         return SLICE_ANSWER_BUSY;
     }
     verdict = slice_table_step(store->table, id, SLICE_MSG_UNPLUG, term,
@@ -342,7 +342,7 @@ uint32_t slice_port_quiesced(SliceStore *store, SliceId slice, uint64_t term,
 {
     SliceEntry *entry = find_in(store, slice, SLICE_STATE_MOVING, term);
 
-    if (!entry || entry->transfer->is_quiesced) {
+    if (!entry || entry->quiet) {
         return SLICE_RESP_STALE;
     }
     if (status) {
@@ -350,7 +350,12 @@ uint32_t slice_port_quiesced(SliceStore *store, SliceId slice, uint64_t term,
         slice_store_wake(store);
         return SLICE_RESP_OK;
     }
-    entry->transfer->is_quiesced = true;
+    entry->quiet = true;
+    if (entry->transfer->has_regrouped) {
+        /* What the target holds and is led there are not its connections. */
+        give_up(store, entry, WHY_REFERENCES);
+        return SLICE_RESP_OK;
+    }
     slice_transfer_arm(entry->transfer, entry->transfer->deadline_ms);
     announce_quiesced(entry->transfer);
     return SLICE_RESP_OK;

@@ -103,8 +103,10 @@ typedef struct SlicePacket {
  *
  * At the source: @peer, @job (NULL once it is told), @deadline, @deadline_ms,
  * @is_unforgotten (GONE, and not known yet that FORGOT has arrived),
- * @is_quiesced, @is_announced (event 'quiesced' was sent), @is_unplugged (the
- * guest was told to), @is_lost (its guest was reset: it can not resume),
+ * @has_regrouped (a connection has come or gone on in another slice since the
+ * move began, and the target holds others), @is_announced (event 'quiesced' was
+ * sent), @is_unplugged (the guest was told to), @is_lost (its guest was reset: it
+ * can not resume),
  * @end_sent, @image_sent, @why.
  * @find: that moves it to its session; NULL: the orchestrator does.
  * At the target: @conn, @is_room_asked, @is_booked (the guest keeps room),
@@ -139,7 +141,7 @@ struct SliceTransfer {
     SliceFind *find;
     uint32_t deadline_ms;
     bool is_unforgotten;
-    bool is_quiesced;
+    bool has_regrouped;
     bool is_announced;
     bool is_unplugged;
     bool is_lost;

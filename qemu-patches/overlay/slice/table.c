@@ -219,6 +219,14 @@ void slice_table_drop_flow(SliceTable *table, const SliceFlow *flow)
     }
 }
 
+/* It runs in the guest, which may link it with others and split it. */
+static bool flows_may_change(const SliceEntry *entry)
+{
+    return slice_entry_is_draining(entry) ||
+           (entry->state == SLICE_STATE_OWNER && !entry->resuming &&
+            !entry->fenced);
+}
+
 bool slice_table_set_flows(SliceTable *table, SliceEntry *entry,
                            const SliceFlow *flows, uint32_t n_flows)
 {
@@ -230,8 +238,7 @@ bool slice_table_set_flows(SliceTable *table, SliceEntry *entry,
     for (uint32_t i = 0; i < n_flows; i++) {
         other = slice_table_find_flow(table, &flows[i]);
         if (other && other != entry && !slice_entry_is_tombstone(other) &&
-            (other->state != SLICE_STATE_OWNER || other->resuming ||
-             other->fenced || entry->state != SLICE_STATE_OWNER)) {
+            !(flows_may_change(entry) && flows_may_change(other))) {
             return false;
         }
     }
@@ -268,6 +275,7 @@ static SliceVerdict step_quiesce(SliceTable *table, SliceEntry *entry,
             return SLICE_SAY_BUSY;
         }
         set_state(table, entry, SLICE_STATE_MOVING, term);
+        entry->quiet = false;
         return SLICE_DO_QUIESCE;
     case SLICE_STATE_GONE:
     case SLICE_STATE_DEAD:

@@ -48,7 +48,9 @@ typedef struct SliceTable SliceTable;
  * @resuming: OWNER by decision, but the guest has not yet plugged its kept
  *     image again
  * @fenced: OWNER out of a restored VM, not confirmed yet
- * @ended: @fenced or @resuming, and the guest has ended it since
+ * @quiet: MOVING, and the guest has said that it is quiet: its flows stay what
+ *     they are
+ * @ended: @fenced, @resuming or not open yet, and the guest has ended it since
  * @peer: name of the VM it goes to, went to or comes from; or NULL
  * @flows: its connections, also in the table's index (where another entry has
  *     not taken them over)
@@ -63,6 +65,7 @@ typedef struct SliceEntry {
     uint64_t term;
     bool resuming;
     bool fenced;
+    bool quiet;
     bool ended;
     char *peer;
     SliceFlow *flows;
@@ -200,7 +203,8 @@ void slice_table_remove(SliceTable *table, SliceEntry *entry);
  * slice_table_set_flows: replace an entry's flows
  *
  * Flows of tombstones are taken over; those of other slices that run here too
- * (a guest joins and splits its slices as it likes).
+ * (a guest joins and splits its slices as it likes, until it says of one that it
+ * is quiet).
  *
  * Return: false, nothing changed, where a flow belongs to a slice that is
  * arriving or leaving, or @n_flows is above the bound.
@@ -214,6 +218,12 @@ void slice_table_drop_flow(SliceTable *table, const SliceFlow *flow);
 static inline bool slice_entry_is_tombstone(const SliceEntry *entry)
 {
     return entry->state == SLICE_STATE_GONE || entry->state == SLICE_STATE_DEAD;
+}
+
+/** Is it to move, and does the guest not say yet that it is quiet? */
+static inline bool slice_entry_is_draining(const SliceEntry *entry)
+{
+    return entry->state == SLICE_STATE_MOVING && !entry->quiet;
 }
 
 /** Does the guest have it, with its flows open? */

@@ -476,6 +476,123 @@ static void test_slice_that_ends_while_drained_frees_the_target(void)
     world_free(world);
 }
 
+/* ---- connections that come and go on elsewhere while a slice drains ---- */
+
+static const SliceId OTHER = { 0x1234, 99 };
+static const SliceFlow NEW_FLOW = {
+    .family = 4, .protocol = 6, .local = { 10, 0, 0, 1 },
+    .remote = { 10, 0, 0, 2 }, .local_port = 0x5000, .remote_port = 0x3413,
+};
+
+static uint32_t tell(Vm *vm, SliceId id, const SliceFlow *flows, uint32_t n)
+{
+    SliceInfoFromGuest info = {
+        .memory_bytes = 8192, .n_capsules = 1 + n, .n_flows = n, .n_listed = n,
+        .counts = { { .rank = 20, .n = 1 + n } },
+        .label = "session", .top_layer = "php", .flows = flows,
+    };
+
+    return slice_port_set(vm->store, id, &info);
+}
+
+static void begin_to_drain(World *world)
+{
+    SliceTransfer *transfer;
+
+    world_prepare(world, &world->b, TERM);
+    g_assert_cmpint(world_begin(world, &world->a, &world->b, TERM, 60000), ==,
+                    SLICE_ANSWER_OK);
+    vm_take_event(&world->a, VIRTIO_SLICE_EVENT_QUIESCE);
+    transfer = slice_table_find(world->a.store->table, SLICE)->transfer;
+    wait_until(transfer->peer->conn &&
+               slice_conn_is_ready(transfer->peer->conn));
+}
+
+/* Quiet, but not what the target holds: it goes on here. */
+static void assert_taken_back(World *world)
+{
+    g_assert_cmpuint(slice_port_quiesced(world->a.store, SLICE, TERM, 0, 0), ==,
+                     SLICE_RESP_OK);
+    g_assert_false(vm_has_step(&world->a, SLICE_STEP_QUIESCED));
+    world_resumed(&world->a, TERM);
+    vm_await_step(&world->a, SLICE_STEP_RESUMED);
+    world_await_discard(world);
+}
+
+static void test_connection_that_joins_while_drained_is_taken_back(void)
+{
+    const SliceFlow flows[] = { FLOW, NEW_FLOW };
+    World *world = world_new();
+
+    begin_to_drain(world);
+    g_assert_cmpuint(tell(&world->a, OTHER, &NEW_FLOW, 1), ==, SLICE_RESP_OK);
+    g_assert_cmpuint(tell(&world->a, SLICE, flows, 2), ==, SLICE_RESP_OK);
+    g_assert_cmpuint(slice_port_gone(world->a.store, OTHER), ==, SLICE_RESP_OK);
+    g_assert_cmpuint(slice_table_find(world->a.store->table, SLICE)->n_flows, ==, 2);
+    assert_taken_back(world);
+    g_assert_true(slice_table_find_flow(world->a.store->table, &NEW_FLOW) ==
+                  slice_table_find(world->a.store->table, SLICE));
+    world_free(world);
+}
+
+static void test_connection_that_goes_on_elsewhere_is_taken_back(void)
+{
+    World *world = world_new();
+    SliceEntry *other;
+
+    begin_to_drain(world);
+    g_assert_cmpint(world->a.gate.mode, ==, SLICE_GATE_WATCH);
+    g_assert_cmpuint(tell(&world->a, OTHER, &FLOW, 1), ==, SLICE_RESP_OK);
+    g_assert_cmpint(world->a.gate.mode, ==, 0);
+    g_assert_cmpuint(tell(&world->a, SLICE, NULL, 0), ==, SLICE_RESP_OK);
+    assert_taken_back(world);
+    other = slice_table_find(world->a.store->table, OTHER);
+    g_assert_nonnull(other);
+    g_assert_true(slice_table_find_flow(world->a.store->table, &FLOW) == other);
+    world_free(world);
+}
+
+static void test_connection_of_a_slice_that_ends_while_drained_goes_on(void)
+{
+    World *world = world_new();
+
+    begin_to_drain(world);
+    g_assert_cmpuint(tell(&world->a, OTHER, &FLOW, 1), ==, SLICE_RESP_OK);
+    g_assert_cmpuint(slice_port_gone(world->a.store, SLICE), ==, SLICE_RESP_OK);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE__MAX);
+    g_assert_true(slice_table_find_flow(world->a.store->table, &FLOW) ==
+                  slice_table_find(world->a.store->table, OTHER));
+    world_await_discard(world);
+    world_free(world);
+}
+
+static void test_quiet_slice_keeps_its_connections(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    g_assert_cmpuint(tell(&world->a, OTHER, &FLOW, 1), ==, SLICE_RESP_INVALID);
+    g_assert_null(slice_table_find(world->a.store->table, OTHER));
+    world_unplug(&world->a, TERM);
+    world_free(world);
+}
+
+static void test_arrival_that_ends_before_it_opens_leaves_nothing(void)
+{
+    World *world = world_new();
+
+    world_to_sent(world, TERM);
+    world_room(world, &world->b, TERM);
+    g_assert_cmpuint(slice_port_gone(world->b.store, SLICE), ==, SLICE_RESP_OK);
+    g_assert_cmpuint(slice_port_plugged(world->b.store, SLICE, TERM, 0, 0), ==,
+                     SLICE_RESP_OK);
+    vm_await_step(&world->b, SLICE_STEP_DONE);
+    g_assert_cmpint(vm_state(&world->b), ==, SLICE_STATE__MAX);
+    g_assert_null(slice_table_find_flow(world->b.store->table, &FLOW));
+    world_free(world);
+}
+
 /* ---- peers ---- */
 
 static QIOChannelSocket *stranger_new(Vm *vm)
@@ -610,6 +727,16 @@ int main(int argc, char **argv)
         { "image-with-a-gap-is-invalid", test_image_with_a_gap_is_invalid },
         { "slice-that-ends-while-drained-frees-the-target",
           test_slice_that_ends_while_drained_frees_the_target },
+        { "connection-that-joins-while-drained-is-taken-back",
+          test_connection_that_joins_while_drained_is_taken_back },
+        { "connection-that-goes-on-elsewhere-is-taken-back",
+          test_connection_that_goes_on_elsewhere_is_taken_back },
+        { "connection-of-a-slice-that-ends-while-drained-goes-on",
+          test_connection_of_a_slice_that_ends_while_drained_goes_on },
+        { "quiet-slice-keeps-its-connections",
+          test_quiet_slice_keeps_its_connections },
+        { "arrival-that-ends-before-it-opens-leaves-nothing",
+          test_arrival_that_ends_before_it_opens_leaves_nothing },
         { "garbage-ends-only-its-connection",
           test_garbage_ends_only_its_connection },
         { "another-peer-can-not-open-or-cancel",
