@@ -87,6 +87,26 @@ static bool uncordon(Stage *stage, const char *vm, GError **error)
     return lab_slicectl(stage->lab, args, NULL, NULL, error);
 }
 
+/* Why a session stayed: of the first that says so. */
+static void say_why(Stage *stage, JsonObject *job)
+{
+    JsonArray *items = json_object_get_array_member(job, "items");
+
+    for (guint i = 0; i < json_array_get_length(items); i++) {
+        JsonObject *item = json_array_get_object_element(items, i);
+
+        if (json_object_has_member(item, "error") &&
+            !json_object_get_null_member(item, "error")) {
+            stage_say(stage, "slice %s: %s: %s at step %s",
+                      json_object_get_string_member_with_default(item, "slice", ""),
+                      json_object_get_string_member_with_default(item, "error", ""),
+                      json_object_get_string_member_with_default(item, "why", ""),
+                      json_object_get_string_member_with_default(item, "step", ""));
+            return;
+        }
+    }
+}
+
 static bool order(Stage *stage, const char *vm, unsigned int *ret_moved, double *ret_s,
                   GError **error)
 {
@@ -107,6 +127,7 @@ static bool order(Stage *stage, const char *vm, unsigned int *ret_moved, double 
         return false;
     }
     *ret_moved = json_object_get_int_member(json_node_get_object(node), "moved");
+    say_why(stage, json_node_get_object(node));
     return uncordon(stage, vm, error);
 }
 

@@ -58,17 +58,25 @@ static void run_family(Stage *stage, const char *no_stage, const Family *family,
     }
 }
 
-static void run_all(char **names, GPtrArray *results)
+/* Each family's is kept as soon as it is there.  Returns whether all could be kept. */
+static bool run_all(char **names, GPtrArray *results, const char *dir)
 {
     g_autoptr(GError) error = NULL;
     Stage *stage = stage_new(&error);
+    guint n_kept = 0;
+    bool ok = true;
 
     for (size_t i = 0; i < catalogue_n_families; i++) {
         if (catalogue_wants(&catalogue[i], names)) {
             run_family(stage, error ? error->message : NULL, &catalogue[i], names, results);
         }
+        for (; n_kept < results->len; n_kept++) {
+            ok = report_keep(g_ptr_array_index(results, n_kept), dir) && ok;
+        }
+        ok = report_keep_table(results, dir) && ok;
     }
     stage_free(stage);
+    return ok;
 }
 
 static char *default_dir(void)
@@ -110,7 +118,6 @@ int main(int argc, char **argv)
         perror(out);
         return 1;
     }
-    run_all(names, results);
-    kept = report_keep(results, out);
+    kept = run_all(names, results, out);
     return report_tell(results, out, is_json) && kept ? 0 : 1;
 }

@@ -19,7 +19,16 @@ static bool keep_text(const char *dir, const char *name, const char *suffix, con
     return true;
 }
 
-static bool keep_table(const GPtrArray *results, const char *dir)
+bool report_keep(const Result *result, const char *dir)
+{
+    g_autofree char *samples = result_samples(result);
+    g_autofree char *plot = plot_svg(result);
+    bool ok = keep_text(dir, result->name, "tsv", samples);
+
+    return keep_text(dir, result->name, "svg", plot) && ok;
+}
+
+bool report_keep_table(const GPtrArray *results, const char *dir)
 {
     g_autofree char *path = g_build_filename(dir, "table.txt", NULL);
     FILE *file = fopen(path, "we");
@@ -30,21 +39,6 @@ static bool keep_table(const GPtrArray *results, const char *dir)
     }
     table_print(results, file);
     return fclose(file) == 0;
-}
-
-bool report_keep(const GPtrArray *results, const char *dir)
-{
-    bool ok = keep_table(results, dir);
-
-    for (guint i = 0; i < results->len; i++) {
-        const Result *result = g_ptr_array_index(results, i);
-        g_autofree char *samples = result_samples(result);
-        g_autofree char *plot = plot_svg(result);
-
-        ok = keep_text(dir, result->name, "tsv", samples) &&
-             keep_text(dir, result->name, "svg", plot) && ok;
-    }
-    return ok;
 }
 
 bool report_tell(const GPtrArray *results, const char *dir, bool is_json)

@@ -8,11 +8,13 @@
 #include "result.h"
 
 /**
- * report_keep: raw samples (NAME.tsv), plots (NAME.svg), table.txt, into a directory
+ * report_keep: a result's raw samples (NAME.tsv) and plot (NAME.svg), into a directory
  *
  * Returns false, having said why on standard error, where something was not written.
  */
-bool report_keep(const GPtrArray *results, const char *dir);
+bool report_keep(const Result *result, const char *dir);
+/** report_keep_table: the same for table.txt. */
+bool report_keep_table(const GPtrArray *results, const char *dir);
 /**
  * report_tell: the table, or one JSON object a line, to standard output
  *

@@ -85,6 +85,22 @@ bool stage_need_cluster(Stage *stage, GError **error)
     return stage->web[1] || boot_pair(stage, stage->web, specs, error);
 }
 
+/*
+ * When all of its workers are busy, Apache closes every connection that is idle; a
+ * drain keeps many busy, at its source with connections that have been unplugged and
+ * at its target with those that arrive.  So they have more than in other guests.
+ */
+static bool give_workers(LabVm *vm, GError **error)
+{
+    g_autofree char *output = lab_vm_shell(
+        vm,
+        "set -e; printf 'ThreadLimit 128\\nThreadsPerChild 128\\nMaxRequestWorkers 128\\n'"
+        " >/etc/apache2/conf-enabled/zz-crowd.conf; . /etc/apache2/envvars; apache2 -k stop;"
+        "while pgrep -x apache2 >/dev/null; do :; done; apache2 -k start", error);
+
+    return output != NULL;
+}
+
 bool stage_need_big(Stage *stage, GError **error)
 {
     LabVm *others[] = { stage->web[0], stage->web[1], stage->gated, stage->base };
@@ -101,26 +117,28 @@ bool stage_need_big(Stage *stage, GError **error)
             return false;
         }
     }
-    return boot_pair(stage, stage->big, specs, error);
+    return boot_pair(stage, stage->big, specs, error) && give_workers(stage->big[0], error) &&
+           give_workers(stage->big[1], error) && lab_sliced_wait_ready(stage->lab, 2, error);
 }
 
 /* ---- VMs beside them ---- */
 
-/* An ordinary learning switch for one address, above whatever sliced wants. */
-static bool learn(Stage *stage, const char *address, GError **error)
+/*
+ * One wire between it and cl2, above whatever sliced wants.  All VMs have one MAC, so
+ * a switch that learns would not do.
+ */
+static bool wire(Stage *stage, LabVm *vm, const char *address, GError **error)
 {
-    static const char *const matches[] = { "ip,nw_src=", "ip,nw_dst=", "arp,arp_spa=",
-                                           "arp,arp_tpa=" };
+    const char *port = lab_vm_service_port(vm);
+    g_autofree char *to = g_strdup_printf("priority=60000,ip,nw_dst=%s,actions=output:%s", address,
+                                          port);
+    g_autofree char *ask = g_strdup_printf("priority=60000,arp,arp_tpa=%s,actions=output:%s",
+                                           address, port);
+    g_autofree char *from = g_strdup_printf("priority=60000,in_port=%s,actions=output:%s", port,
+                                            lab_client_port(stage->base_client));
 
-    for (size_t i = 0; i < G_N_ELEMENTS(matches); i++) {
-        g_autofree char *flow = g_strdup_printf("priority=60000,%s%s,actions=NORMAL", matches[i],
-                                                address);
-
-        if (!lab_switch_flow(stage->lab, flow, error)) {
-            return false;
-        }
-    }
-    return true;
+    return lab_switch_flow(stage->lab, to, error) && lab_switch_flow(stage->lab, ask, error) &&
+           lab_switch_flow(stage->lab, from, error);
 }
 
 /* Apache and PHP as Debian has them: without our module, our extension, our handler. */
@@ -147,7 +165,7 @@ static LabVm *boot_beside(Stage *stage, const LabVmSpec *spec, GError **error)
     }
     vm = boot(stage, spec, error);
     return vm && lab_vm_wait_up(vm, STAGE_BOOT_MS, error) && take_layers_out(vm, error) &&
-           learn(stage, spec->service_address, error) ? vm : NULL;
+           wire(stage, vm, spec->service_address, error) ? vm : NULL;
 }
 
 bool stage_need_base(Stage *stage, GError **error)

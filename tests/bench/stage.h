@@ -10,8 +10,8 @@
  *                   │          mod_slice, PHP's own session handler
  *                   └─ base    as gated, without the devices
  *
- * gated and base have addresses of their own, and the switch treats them as any
- * switch does (action NORMAL).  What a benchmark does not need is not started.
+ * gated and base have addresses of their own, and the switch is a wire between each
+ * of them and cl2.  What a benchmark does not need is not started.
  */
 #ifndef SLICE_TESTS_BENCH_STAGE_H
 #define SLICE_TESTS_BENCH_STAGE_H
