@@ -235,7 +235,7 @@ static void plug_any_bytes(Fixture *f, guint rounds)
 
 static void test_any_bytes(Fixture *f, gconstpointer unused)
 {
-    plug_any_bytes(f, HOSTILE_ROUNDS);
+    plug_any_bytes(f, lab_amount(HOSTILE_ROUNDS));
 }
 
 /* Half closed and needed by a capsule above, with its FIN behind its output. */
@@ -266,7 +266,7 @@ static void test_any_closing_bytes(Fixture *f, gconstpointer unused)
 
     f->image.data = NULL;
     half_close(f);
-    plug_any_bytes(f, HOSTILE_ROUNDS / 2);
+    plug_any_bytes(f, lab_amount(HOSTILE_ROUNDS / 2));
     /* An orphan is nobody's: no layer can need it. */
     spoil_again(f);
     ADD_OPTION(image_tcp(&f->copy), 0x8000);

@@ -182,6 +182,8 @@ void lab_forget_seen(Lab *lab);
 void lab_assert_silent(const Lab *lab, guint n_fin);
 /* A counter of /proc/net/netstat at @host, e.g. TCPTimeouts. */
 guint64 lab_counter(Lab *lab, int host, const char *name);
+/** lab_amount: of repetitions that are @all with SLICE_ALL, a quarter without. */
+guint lab_amount(guint all);
 void lab_write_frame(Lab *lab, int host, const void *frame, gsize bytes);
 
 /* A nonblocking socket of the client's begins to connect to the servers. */

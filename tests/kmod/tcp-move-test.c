@@ -215,9 +215,9 @@ typedef struct LoadCase {
 } LoadCase;
 
 static const LoadCase load_cases[] = {
-    { "/tcp/move/hundred-under-load", LAB_IPV4, 0 },
-    { "/tcp/move/hundred-under-load-with-loss", LAB_IPV4, 20 },
-    { "/tcp/move/ipv6/hundred-under-load-with-loss", LAB_IPV6, 20 },
+    { "/tcp/move/many-times-under-load", LAB_IPV4, 0 },
+    { "/tcp/move/many-times-under-load-with-loss", LAB_IPV4, 20 },
+    { "/tcp/move/ipv6/many-times-under-load-with-loss", LAB_IPV6, 20 },
 };
 
 static void test_under_load(gconstpointer data)
@@ -239,7 +239,7 @@ static void test_under_load(gconstpointer data)
     lab->loss_permille = load->loss_permille;
     conn->client.tx_goal = G_MAXUINT64 / 2;
     conn->server.tx_goal = G_MAXUINT64 / 2;
-    for (moves = 0; moves < 100; moves++) {
+    for (moves = 0; moves < lab_amount(100); moves++) {
         guint64 rx = conn->client.rx, tx = conn->server.rx;
 
         for (steps = 0; steps < 20 || conn->client.rx == rx ||

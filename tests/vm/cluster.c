@@ -57,9 +57,31 @@ typedef struct Case {
     void (*test)(Cluster *cluster);
     void (*test_data)(Cluster *cluster, gconstpointer data);
     gconstpointer data;
+    bool goes_on;               /* with what another that does has left */
 } Case;
 
-static void set_up(Case *fixture, gconstpointer data)
+static bool is_kept;            /* for one that goes on */
+static gint64 begin_us;         /* of this test */
+
+static void stop_sliced(void)
+{
+    g_autoptr(GError) error = NULL;
+
+    lab_sliced_stop(cluster.lab, SIGTERM, &error);
+    g_assert_no_error(error);
+}
+
+static void begin_capture(void)
+{
+    g_autoptr(GError) error = NULL;
+
+    cluster.pcap = g_strdup_printf("%s/client.pcap", lab_dir(cluster.lab));
+    cluster.capture = lab_capture_new(cluster.lab, cluster.client, NULL, cluster.pcap, &error);
+    g_assert_no_error(error);
+    cluster.judged = g_array_new(FALSE, FALSE, sizeof(Judged));
+}
+
+static void start_cluster(void)
 {
     LabLinkSettings wire = { 0 };
     g_autoptr(GError) error = NULL;
@@ -77,10 +99,22 @@ static void set_up(Case *fixture, gconstpointer data)
     g_assert_no_error(error);
     lab_sliced_wait_ready(cluster.lab, N_VMS, &error);
     g_assert_no_error(error);
-    cluster.pcap = g_strdup_printf("%s/client.pcap", lab_dir(cluster.lab));
-    cluster.capture = lab_capture_new(cluster.lab, cluster.client, NULL, cluster.pcap, &error);
-    g_assert_no_error(error);
-    cluster.judged = g_array_new(FALSE, FALSE, sizeof(Judged));
+}
+
+static void set_up(Case *fixture, gconstpointer data)
+{
+    const Case *claim = data;
+
+    begin_us = g_get_monotonic_time();
+    if (is_kept && !claim->goes_on) {
+        stop_sliced();
+        is_kept = false;
+    }
+    if (!is_kept) {
+        start_cluster();
+    }
+    begin_capture();
+    g_test_message("set up in %.1f s", (g_get_monotonic_time() - begin_us) / 1e6);
 }
 
 static void run(Case *fixture, gconstpointer data)
@@ -96,22 +130,36 @@ static void run(Case *fixture, gconstpointer data)
 
 static void tear_down(Case *fixture, gconstpointer data)
 {
-    g_autoptr(GError) error = NULL;
+    const Case *claim = data;
 
     cluster_finish(&cluster);
     g_clear_pointer(&cluster.judged, g_array_unref);
     cluster.all_ns = 0;
     g_clear_pointer(&cluster.pcap, g_free);
-    lab_sliced_stop(cluster.lab, SIGTERM, &error);
-    g_assert_no_error(error);
+    is_kept = claim->goes_on;
+    if (!is_kept) {
+        stop_sliced();
+    }
+    g_test_message("ended after %.1f s", (g_get_monotonic_time() - begin_us) / 1e6);
 }
 
-void cluster_add(const char *path, void (*test)(Cluster *cluster))
+static void add(const char *path, void (*test)(Cluster *cluster), bool goes_on)
 {
     Case *claim = g_new0(Case, 1);
 
     claim->test = test;
+    claim->goes_on = goes_on;
     g_test_add(path, Case, claim, set_up, run, tear_down);
+}
+
+void cluster_add(const char *path, void (*test)(Cluster *cluster))
+{
+    add(path, test, false);
+}
+
+void cluster_add_next(const char *path, void (*test)(Cluster *cluster))
+{
+    add(path, test, true);
 }
 
 void cluster_add_data(const char *path, void (*test)(Cluster *cluster, gconstpointer data),

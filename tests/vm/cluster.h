@@ -44,6 +44,9 @@ int cluster_main_line(int argc, char **argv, void (*add_tests)(void));
 /** cluster_main_relayed: the same with a relay before each VM's engine. */
 int cluster_main_relayed(int argc, char **argv, void (*add_tests)(void));
 void cluster_add(const char *path, void (*test)(Cluster *cluster));
+/** cluster_add_next: the same, but after another of these it goes on with the VMs
+ *  and the sliced of that one, as they are. */
+void cluster_add_next(const char *path, void (*test)(Cluster *cluster));
 /** cluster_add_data: the same with something that the test is told. */
 void cluster_add_data(const char *path, void (*test)(Cluster *cluster, gconstpointer data),
                       gconstpointer data);

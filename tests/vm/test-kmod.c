@@ -26,8 +26,9 @@ static int fail(const GError *error)
 static bool run_in_guest(LabVm *vm, const char *program, char **ret_output, int *ret_status,
                          GError **error)
 {
-    /* Some make their networks from tun devices. */
-    const char *argv[] = { "sh", "-c", "modprobe tun; exec \"$0\" --tap", program, NULL };
+    /* Some make their networks from tun devices; some do more of the same with SLICE_ALL. */
+    const char *argv[] = { "sh", "-c", "modprobe tun; SLICE_ALL=$1 exec \"$0\" --tap", program,
+                           g_getenv("SLICE_ALL") ? "1" : "", NULL };
 
     return lab_vm_run(vm, argv, NULL, TEST_TIMEOUT_MS, ret_output, ret_status, error);
 }

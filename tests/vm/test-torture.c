@@ -22,8 +22,9 @@ enum {
     LAST_ACK = 9,
 };
 
-/* Nothing in flight lasts so long but a second time-out on a bad line. */
-#define STILL_US G_USEC_PER_SEC
+/* Nothing in flight lasts so long, but a time-out, and a second one, on a bad line. */
+#define STILL_US (300 * 1000)
+#define STILL_BAD_US G_USEC_PER_SEC
 
 static bool same(const TortureSocket *a, const TortureSocket *b)
 {
@@ -33,10 +34,10 @@ static bool same(const TortureSocket *a, const TortureSocket *b)
 
 /*
  * Until a connection of @vm is in @state with that much in its queues at least,
- * and nothing has changed for a while: all that can be said has been said.
+ * and nothing has changed for @still_us: all that can be said has been said.
  */
-static void wait_socket(LabVm *vm, Torture *torture, unsigned int state, uint64_t send_bytes,
-                        uint64_t receive_bytes)
+static void wait_still(LabVm *vm, Torture *torture, unsigned int state, uint64_t send_bytes,
+                       uint64_t receive_bytes, gint64 still_us)
 {
     gint64 now = g_get_monotonic_time(), deadline = now + TEST_TIMEOUT_MS * 1000LL, since = now;
     TortureSocket s = { 0 }, before;
@@ -47,7 +48,7 @@ static void wait_socket(LabVm *vm, Torture *torture, unsigned int state, uint64_
         now = g_get_monotonic_time();
         since = same(&s, &before) ? since : now;
         if (s.state == state && s.send_bytes >= send_bytes && s.receive_bytes >= receive_bytes &&
-            now - since >= STILL_US) {
+            now - since >= still_us) {
             return;
         }
     } while (now < deadline);
@@ -55,6 +56,12 @@ static void wait_socket(LabVm *vm, Torture *torture, unsigned int state, uint64_
             G_GUINT64_FORMAT " unread, not in %u with %" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT,
             torture_port(torture), s.state, lab_vm_name(vm), s.send_bytes, s.receive_bytes, state,
             send_bytes, receive_bytes);
+}
+
+static void wait_socket(LabVm *vm, Torture *torture, unsigned int state, uint64_t send_bytes,
+                        uint64_t receive_bytes)
+{
+    wait_still(vm, torture, state, send_bytes, receive_bytes, STILL_US);
 }
 
 /*
@@ -67,16 +74,18 @@ static void move_in(Cluster *cluster, Torture *torture, unsigned int state, uint
                     uint64_t receive_bytes, bool is_quiet)
 {
     g_autoptr(LabSlice) slice = torture_slice(cluster, torture);
+    gint64 still_us = is_quiet ? STILL_US : STILL_BAD_US;
     int64_t begin_ns = 0;
 
     for (int i = 0; i < 2; i++) {
         LabVm *source = cluster_vm(cluster, slice->vm);
         TortureSocket left;
 
-        wait_socket(source, torture, state, send_bytes, receive_bytes);
+        wait_still(source, torture, state, send_bytes, receive_bytes, still_us);
         begin_ns = begin_ns ? begin_ns : g_get_real_time() * 1000;
         cluster_move(cluster, slice);
-        wait_socket(cluster_vm(cluster, slice->vm), torture, state, send_bytes, receive_bytes);
+        wait_still(cluster_vm(cluster, slice->vm), torture, state, send_bytes, receive_bytes,
+                   still_us);
         torture_look(source, torture_port(torture), &left);
         g_assert_cmpuint(left.state, ==, 0);
     }
