@@ -150,6 +150,25 @@ static void test_flags(void)
     g_assert_cmpuint(verdict.n_syn, ==, 1);
 }
 
+/* A FIN alone, again behind its last byte, at another place, and the other end's. */
+static void test_fin_again(void)
+{
+    WirePacket packets[] = { data(1, 9, 0), data(2, 8, 1), data(3, 20, 0), data(4, 9, 0) };
+    WireVerdict verdict;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(packets); i++) {
+        packets[i].flags = WIRE_FIN | WIRE_ACK;
+    }
+    verdict = judge(packets, 2);
+    g_assert_cmpuint(verdict.n_fin, ==, 1);
+    verdict = judge(packets, 3);
+    g_assert_cmpuint(verdict.n_fin, ==, 2);
+    packets[3].destination_port = 80;
+    packets[3].source_port = CLIENT;                    /* the client's own */
+    verdict = judge(packets, 4);
+    g_assert_cmpuint(verdict.n_fin, ==, 3);
+}
+
 static void test_owners(void)
 {
     WirePacket packets[] = { data(1, 1, 9), data(2, 10, 9), data(3, 19, 9), data(4, 28, 9) };
@@ -237,6 +256,7 @@ int main(int argc, char **argv)
     g_test_add_func("/wire/what-came-before-the-span-is-known", test_span);
     g_test_add_func("/wire/sequence-numbers-wrap", test_wraps);
     g_test_add_func("/wire/flags-are-counted-for-one-connection", test_flags);
+    g_test_add_func("/wire/a-fin-that-comes-again-counts-once", test_fin_again);
     g_test_add_func("/wire/changes-of-the-server's-place-are-seen", test_owners);
     g_test_add_func("/wire/a-span's-clients-are-those-that-spoke-in-it", test_clients);
     g_test_add_func("/wire/files-cut-anywhere-are-read-in-bounds", test_cut_files);

@@ -223,6 +223,8 @@ typedef struct Direction {
     int scale;                  /* of the receiver's windows; -1: unknown */
     bool acknowledged, windowed;
     uint32_t acked, edge;
+    bool ended;
+    uint32_t fin;               /* where, once it has ended */
 } Direction;
 
 typedef struct Range {
@@ -307,6 +309,19 @@ static void judge_payload(Direction *direction, const WirePacket *packet, bool c
     g_array_append_val(direction->sent, range);
 }
 
+/* Says whether it is one that has not been said before. */
+static bool is_new_fin(Direction *direction, const WirePacket *packet)
+{
+    uint32_t fin = packet->seq + packet->bytes;
+    bool is_new = packet->flags & WIRE_FIN && (!direction->ended || direction->fin != fin);
+
+    if (is_new) {
+        direction->ended = true;
+        direction->fin = fin;
+    }
+    return is_new;
+}
+
 void wire_judge(const Wire *wire, uint16_t client_port, bool from_server, bool from_client,
                 int64_t begin_ns, int64_t end_ns, WireVerdict *ret_verdict)
 {
@@ -325,13 +340,15 @@ void wire_judge(const Wire *wire, uint16_t client_port, bool from_server, bool f
                       packet->source_port == client_port;
         bool counts = packet->time_ns >= begin_ns && packet->time_ns < end_ns &&
                       ((server && from_server) || (client && from_client));
+        bool new_fin;
 
         if (!server && !client) {
             continue;
         }
+        new_fin = is_new_fin(&directions[server], packet);
         if (counts) {
             ret_verdict->n_rst += !!(packet->flags & WIRE_RST);
-            ret_verdict->n_fin += !!(packet->flags & WIRE_FIN);
+            ret_verdict->n_fin += new_fin;
             ret_verdict->n_syn += !!(packet->flags & WIRE_SYN);
         }
         if (counts && server && packet->place != owner) {

@@ -58,7 +58,8 @@ void wire_sort(Wire *wire);
 
 /**
  * struct WireVerdict - of one client's connection, over a span of time
- * @n_rst, @n_fin, @n_syn: packets with that flag
+ * @n_rst, @n_syn: packets with that flag
+ * @n_fin: the same, but a FIN that is sent again counts once
  * @n_timeouts: repetitions that came at least WIRE_RTO_NS after the same bytes,
  *	but for the first payload from a new place: that is how a server asks what
  *	its client has
