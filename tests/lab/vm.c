@@ -6,9 +6,11 @@
  * takes a quarter of the time and starts from the same state.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -231,12 +233,29 @@ static void give_shared(LabVm *vm)
     }
 }
 
-bool lab_vms_ready(LabVm *const *vms, unsigned int n, GError **error)
+/* Nobody else boots what may be shared until the descriptor is closed; -1: it is not
+ * shared.  All who boot several boot them in the same order. */
+static int lock_shared(LabVm *vm)
+{
+    g_autofree char *path = vm->shared ? g_strdup_printf("%s.lock", vm->shared) : NULL;
+    int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644) : -1;
+
+    while (fd >= 0 && flock(fd, LOCK_EX) && errno == EINTR) {
+        continue;
+    }
+    return fd;
+}
+
+static bool boot_all(LabVm *const *vms, unsigned int n, int *locks, GError **error)
 {
     g_autofree bool *taken = g_new0(bool, n);
 
     for (unsigned int i = 0; i < n; i++) {
         taken[i] = take_shared(vms[i]);
+        if (!taken[i]) {
+            locks[i] = lock_shared(vms[i]);
+            taken[i] = take_shared(vms[i]);     /* whom it was waited for has given it */
+        }
         if (!taken[i] && !lab_vm_boot(vms[i], error)) {
             return false;
         }
@@ -251,6 +270,23 @@ bool lab_vms_ready(LabVm *const *vms, unsigned int n, GError **error)
         give_shared(vms[i]);
     }
     return true;
+}
+
+bool lab_vms_ready(LabVm *const *vms, unsigned int n, GError **error)
+{
+    g_autofree int *locks = g_new(int, n);
+    bool ready;
+
+    for (unsigned int i = 0; i < n; i++) {
+        locks[i] = -1;
+    }
+    ready = boot_all(vms, n, locks, error);
+    for (unsigned int i = 0; i < n; i++) {
+        if (locks[i] >= 0) {
+            close(locks[i]);
+        }
+    }
+    return ready;
 }
 
 bool lab_vm_restore(LabVm *vm, GError **error)

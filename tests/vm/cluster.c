@@ -83,13 +83,7 @@ static void begin_capture(void)
 
 static void start_cluster(void)
 {
-    LabLinkSettings wire = { 0 };
     g_autoptr(GError) error = NULL;
-
-    if (cluster.line) {
-        lab_link_set(cluster.line, LAB_LINK_FROM_CLIENT, &wire);
-        lab_link_set(cluster.line, LAB_LINK_TO_CLIENT, &wire);
-    }
 
     for (int i = 0; i < N_VMS; i++) {
         lab_vm_restore(cluster.vms[i], &error);
@@ -104,8 +98,13 @@ static void start_cluster(void)
 static void set_up(Case *fixture, gconstpointer data)
 {
     const Case *claim = data;
+    LabLinkSettings wire = { 0 };
 
     begin_us = g_get_monotonic_time();
+    if (cluster.line) {
+        lab_link_set(cluster.line, LAB_LINK_FROM_CLIENT, &wire);
+        lab_link_set(cluster.line, LAB_LINK_TO_CLIENT, &wire);
+    }
     if (is_kept && !claim->goes_on) {
         stop_sliced();
         is_kept = false;

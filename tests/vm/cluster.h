@@ -2,8 +2,9 @@
 /*
  * cluster.h - what the VM tests share: a small cluster, fresh for each test
  *
- * The VMs boot once for a program and are saved; each test gets them restored,
- * a new sliced, and a capture that it is judged by in the end.
+ * The VMs boot once for a program and are saved; each test gets them restored
+ * with a new sliced, or goes on with those of the one before it, and a capture
+ * that it is judged by in the end.
  *
  *      cl1 ─── br0 ─┬─ web1      sliced drives br0; the capture is at cl1
  *                   └─ web2

@@ -341,13 +341,13 @@ static void test_load(Cluster *cluster)
 
 static void add_tests(void)
 {
-    cluster_add("/vm/move/an-idle-connection-moves-there-and-back", test_idle);
-    cluster_add("/vm/move/an-ipv6-connection-moves-there-and-back", test_ipv6);
-    cluster_add("/vm/move/unread-input-is-answered-by-the-target", test_unread_input);
-    cluster_add("/vm/move/a-request-behind-one-in-flight-travels",
-                test_behind_one_in_flight);
-    cluster_add("/vm/move/unsent-and-unacknowledged-output-arrives-whole", test_unsent_output);
-    cluster_add("/vm/move/many-moves-under-load-lose-nothing", test_load);
+    cluster_add_next("/vm/move/an-idle-connection-moves-there-and-back", test_idle);
+    cluster_add_next("/vm/move/an-ipv6-connection-moves-there-and-back", test_ipv6);
+    cluster_add_next("/vm/move/unread-input-is-answered-by-the-target", test_unread_input);
+    cluster_add_next("/vm/move/a-request-behind-one-in-flight-travels",
+                     test_behind_one_in_flight);
+    cluster_add_next("/vm/move/unsent-and-unacknowledged-output-arrives-whole", test_unsent_output);
+    cluster_add_next("/vm/move/many-moves-under-load-lose-nothing", test_load);
 }
 
 int main(int argc, char **argv)

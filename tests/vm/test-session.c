@@ -263,13 +263,13 @@ static void test_comes_back_after_a_restart(Cluster *cluster)
 
 static void add_tests(void)
 {
-    cluster_add("/vm/session/has-the-label-that-the-application-gave-it", test_label);
-    cluster_add("/vm/session/moves-on-under-a-new-id", test_new_id);
-    cluster_add("/vm/session/work-after-the-answer-is-not-lost", test_work_after_the_answer);
-    cluster_add("/vm/session/an-upload-ends-and-what-is-behind-it-travels", test_upload);
-    cluster_add("/vm/session/a-connection-goes-to-where-its-session-is", test_arrival_elsewhere);
-    cluster_add("/vm/session/comes-back-to-a-server-that-was-restarted",
-                test_comes_back_after_a_restart);
+    cluster_add_next("/vm/session/has-the-label-that-the-application-gave-it", test_label);
+    cluster_add_next("/vm/session/moves-on-under-a-new-id", test_new_id);
+    cluster_add_next("/vm/session/work-after-the-answer-is-not-lost", test_work_after_the_answer);
+    cluster_add_next("/vm/session/an-upload-ends-and-what-is-behind-it-travels", test_upload);
+    cluster_add_next("/vm/session/a-connection-goes-to-where-its-session-is", test_arrival_elsewhere);
+    cluster_add_next("/vm/session/comes-back-to-a-server-that-was-restarted",
+                     test_comes_back_after_a_restart);
 }
 
 int main(int argc, char **argv)

@@ -387,19 +387,19 @@ static void test_bad_line_queues(Cluster *cluster)
 
 static void add_tests(void)
 {
-    cluster_add("/vm/torture/megabytes-unread-behind-a-shut-window-move", test_unread);
-    cluster_add("/vm/torture/megabytes-unsent-behind-a-shut-window-move", test_unsent);
-    cluster_add("/vm/torture/full-queues-both-ways-move", test_both);
-    cluster_add("/vm/torture/a-half-closed-connection-moves-with-what-it-has-to-say",
-                test_close_wait);
-    cluster_add("/vm/torture/output-and-a-fin-behind-a-shut-window-move", test_fin_wait1);
-    cluster_add("/vm/torture/a-connection-that-only-listens-moves", test_fin_wait2);
-    cluster_add("/vm/torture/a-drain-takes-orphans-along", test_orphan);
-    cluster_add("/vm/torture/streams-both-ways-move-while-they-flow", test_duplex);
-    cluster_add("/vm/torture/a-slow-reader-moves-while-it-reads", test_slow_reader);
-    cluster_add("/vm/torture/streams-move-on-a-bad-line", test_bad_line);
-    cluster_add("/vm/torture/ipv6-streams-move-on-a-bad-line", test_bad_line_ipv6);
-    cluster_add("/vm/torture/full-queues-move-on-a-bad-line", test_bad_line_queues);
+    cluster_add_next("/vm/torture/megabytes-unread-behind-a-shut-window-move", test_unread);
+    cluster_add_next("/vm/torture/megabytes-unsent-behind-a-shut-window-move", test_unsent);
+    cluster_add_next("/vm/torture/full-queues-both-ways-move", test_both);
+    cluster_add_next("/vm/torture/a-half-closed-connection-moves-with-what-it-has-to-say",
+                     test_close_wait);
+    cluster_add_next("/vm/torture/output-and-a-fin-behind-a-shut-window-move", test_fin_wait1);
+    cluster_add_next("/vm/torture/a-connection-that-only-listens-moves", test_fin_wait2);
+    cluster_add_next("/vm/torture/a-drain-takes-orphans-along", test_orphan);
+    cluster_add_next("/vm/torture/streams-both-ways-move-while-they-flow", test_duplex);
+    cluster_add_next("/vm/torture/a-slow-reader-moves-while-it-reads", test_slow_reader);
+    cluster_add_next("/vm/torture/streams-move-on-a-bad-line", test_bad_line);
+    cluster_add_next("/vm/torture/ipv6-streams-move-on-a-bad-line", test_bad_line_ipv6);
+    cluster_add_next("/vm/torture/full-queues-move-on-a-bad-line", test_bad_line_queues);
 }
 
 int main(int argc, char **argv)

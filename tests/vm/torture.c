@@ -201,6 +201,7 @@ static gpointer run(gpointer opaque)
 
 /* ---- what the tests see ---- */
 
+/* A server that a test before this one has left may have been released: it goes. */
 void torture_serve(Cluster *cluster)
 {
     g_autoptr(GError) error = NULL;
@@ -209,6 +210,8 @@ void torture_serve(Cluster *cluster)
         g_autofree char *output = lab_vm_shell(
             cluster->vms[i],
             /* A small guest allows small buffers; a plug keeps to what is allowed. */
+            "pkill -x slice-guest-tor; while pgrep -x slice-guest-tor; do :; done;"
+            " rm -f /run/torture.out;"
             "cd /proc/sys/net/ipv4; echo 4096 131072 16777216 >tcp_rmem;"
             " echo 4096 131072 16777216 >tcp_wmem;"
             "/usr/libexec/slice/slice-guest-torture >/run/torture.out 2>&1 </dev/null &"
