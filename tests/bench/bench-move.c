@@ -46,7 +46,7 @@ static bool wait_answers(Comparison *c, unsigned int n, GError **error)
 }
 
 /* Adds to @series what the client noticed of a span that it has seen the end of. */
-static bool notice(Comparison *c, Series *series, int64_t begin_ns, int64_t end_ns, double less_ms,
+static bool notice(Comparison *c, Series *series, int64_t begin_ns, int64_t end_ns,
                    GError **error)
 {
     double ms = c->noticed(c->clicker, begin_ns, end_ns);
@@ -55,7 +55,7 @@ static bool notice(Comparison *c, Series *series, int64_t begin_ns, int64_t end_
         g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "the client had no answer meanwhile");
         return false;
     }
-    series_add(series, MAX(ms - less_ms, 0));
+    series_add(series, ms);
     return true;
 }
 
@@ -91,7 +91,7 @@ static bool measure_move(Comparison *c, GError **error)
         c->results[i]->n_refused++;
     }
     if (ok && moved) {
-        ok = notice(c, &c->results[0]->measured, result.begin_ns, result.end_ns, 0, error);
+        ok = notice(c, &c->results[0]->measured, result.begin_ns, result.end_ns, error);
         if (c->n_results > 1) {
             series_add(&c->results[1]->measured, (result.end_ns - result.begin_ns) / 1e6);
             series_add(&c->results[2]->measured, result.bytes / 1024.0);
@@ -113,7 +113,7 @@ static bool measure_plan(Comparison *c, GError **error)
     }
     end_ns = http_now_ns();
     return wait_answers(c, BETWEEN, error) &&
-           notice(c, &c->planned, begin_ns, end_ns, 0, error);
+           notice(c, &c->planned, begin_ns, end_ns, error);
 }
 
 static bool measure_migration(Comparison *c, bool away, GError **error)
@@ -122,7 +122,7 @@ static bool measure_migration(Comparison *c, bool away, GError **error)
 
     if (!migrate_web1(c->stage, away, &migration, error) || !wait_answers(c, BETWEEN, error) ||
         !notice(c, &c->results[0]->baseline, migration.begin_ns, migration.end_ns,
-                migration.held_ms, error)) {
+                error)) {
         return false;
     }
     series_add(&c->pauses, migration.held_ms);
@@ -208,8 +208,8 @@ static bool compare(Stage *stage, const char *page, Noticed *noticed, Result **r
                     "plans a move", series_median(&c.planned), c.planned.samples->len);
     }
     if (c.pauses.samples->len) {
-        result_note(results[0], "of a migration the %.1f ms (median) are taken off in which Slice "
-                    "held packets until it was confirmed", series_median(&c.pauses));
+        result_note(results[0], "a migration has %.1f ms (median) in which Slice held packets until "
+                    "it was confirmed", series_median(&c.pauses));
     }
     clicker_free(c.clicker);
     lab_slice_free(c.slice);

@@ -157,7 +157,7 @@ double clicker_gap_ms(Clicker *clicker, int64_t begin_ns, int64_t end_ns)
     for (guint i = 0; i < clicker->answers->len; i++) {
         const Answer *answer = &g_array_index(clicker->answers, Answer, i);
 
-        if (answer->first_ns <= end_ns && answer->done_ns >= begin_ns) {
+        if (answer->sent_ns <= end_ns && answer->done_ns >= begin_ns) {
             longest = fmax(longest, answer->longest_gap_ns / 1e6);
         }
     }

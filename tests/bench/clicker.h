@@ -36,7 +36,8 @@ double clicker_stall_ms(Clicker *clicker, int64_t begin_ns, int64_t end_ns);
 /**
  * clicker_gap_ms: the longest time without a byte, within an answer
  *
- * Of the answers that were being received at some time of the span; NAN for none.
+ * Of the answers that were waited for or received at some time of the span; NAN for
+ * none.
  */
 double clicker_gap_ms(Clicker *clicker, int64_t begin_ns, int64_t end_ns);
 
