@@ -128,7 +128,7 @@ static int compare(gconstpointer a, gconstpointer b)
 double clicker_stall_ms(Clicker *clicker, int64_t begin_ns, int64_t end_ns)
 {
     g_autoptr(GArray) usual = g_array_new(FALSE, FALSE, sizeof(double));
-    double longest = NAN;
+    double longest = 0;
 
     g_mutex_lock(&clicker->mutex);
     for (guint i = 0; i < clicker->answers->len; i++) {
@@ -142,8 +142,8 @@ double clicker_stall_ms(Clicker *clicker, int64_t begin_ns, int64_t end_ns)
         }
     }
     g_mutex_unlock(&clicker->mutex);
-    if (!usual->len || isnan(longest)) {
-        return NAN;
+    if (!usual->len) {
+        return longest;
     }
     g_array_sort(usual, compare);
     return fmax(longest - g_array_index(usual, double, usual->len / 2), 0);
@@ -151,7 +151,7 @@ double clicker_stall_ms(Clicker *clicker, int64_t begin_ns, int64_t end_ns)
 
 double clicker_gap_ms(Clicker *clicker, int64_t begin_ns, int64_t end_ns)
 {
-    double longest = NAN;
+    double longest = 0;
 
     g_mutex_lock(&clicker->mutex);
     for (guint i = 0; i < clicker->answers->len; i++) {

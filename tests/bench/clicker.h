@@ -30,13 +30,13 @@ bool clicker_wait(Clicker *clicker, unsigned int n);
  * clicker_stall_ms: what the span [begin, end] cost the client
  *
  * The longest answer that overlaps it, beyond the median of those that were
- * answered before it began; NAN where there is none.
+ * answered before it began; 0 where the client waited for nothing in it.
  */
 double clicker_stall_ms(Clicker *clicker, int64_t begin_ns, int64_t end_ns);
 /**
  * clicker_gap_ms: the longest time without a byte, within an answer
  *
- * Of the answers that were waited for or received at some time of the span; NAN for
+ * Of the answers that were waited for or received at some time of the span; 0 for
  * none.
  */
 double clicker_gap_ms(Clicker *clicker, int64_t begin_ns, int64_t end_ns);
