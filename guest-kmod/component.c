@@ -148,6 +148,8 @@ int slice_component_join(struct slice_capsule *a, struct slice_capsule *b)
 		swap(keep->is_reported, lose->is_reported);
 		slice_component_set_id(keep, id);
 	}
+	/* Told before that @lose has ended: see report.h. */
+	slice_report_changed(keep);
 	slice_component_kill(lose);
 	return 0;
 }
@@ -203,8 +205,7 @@ static bool slice_component_split_one(struct slice *slice)
 		capsule->slice = part;
 	part->id = slice_component_top(part)->id;
 	slice_table_add(part);
-	/* Before @slice is told without them: see report.h. */
-	slice_report_changed_first(part);
+	slice_report_split(part, slice);
 	return true;
 }
 

@@ -190,11 +190,12 @@ void slice_provider_end(struct slice_capsule *capsule)
 	slice_set_drop(&set);
 }
 
-bool slice_layer_is_dead(const struct slice_layer_ops *ops)
+bool slice_layer_is_leaving(const struct slice_layer_ops *ops)
 {
 	struct slice_provider *provider = slice_provider_of(ops);
 
-	return provider && READ_ONCE(provider->is_dead);
+	return provider && (READ_ONCE(provider->is_dead) ||
+			    !READ_ONCE(provider->n_max));
 }
 
 void slice_provider_die(struct slice_provider *provider)

@@ -186,8 +186,9 @@ u32 slice_layer_room(u32 rank, bool *ret_found);
 const struct slice_layer_ops *
 slice_layer_find(const struct slice_image_capsule *capsule,
 		 enum slice_why *ret_why);
-/* Has its provider died?  Never, if it is a kernel layer. */
-bool slice_layer_is_dead(const struct slice_layer_ops *ops);
+/* Has its provider died, or said that it takes nothing any more?  Never, if it is
+ * a kernel layer. */
+bool slice_layer_is_leaving(const struct slice_layer_ops *ops);
 /* Takes a capsule away that its layer ends.  A connection that was plugged for
  * it and that it has not taken is closed, if nobody else needs it. */
 void slice_provider_end(struct slice_capsule *capsule);

@@ -234,14 +234,17 @@ static int slice_plug_state(struct slice *slice,
 	}
 	if (ret) {
 		*ret_why = slice_plug_why(ret);
+		pr_info_ratelimited("slice: %llx:%llu: layer %s does not plug its capsule: error %d\n",
+				    slice->id.incarnation, slice->id.counter,
+				    set.capsules[i]->ops->name, ret);
 		slice_plug_undo(&set, i);
 	}
 	slice_set_drop(&set);
 	return ret;
 }
 
-/* Whose provider has died meanwhile goes, so that another of its layer may take
- * it up from the image. */
+/* Whose provider has died meanwhile, or takes nothing any more as it is about to
+ * end, goes: so that another of its layer may take it up from the image. */
 static void slice_plug_remove_orphans(struct slice *slice)
 {
 	struct slice_set set;
@@ -250,7 +253,7 @@ static void slice_plug_remove_orphans(struct slice *slice)
 	slice_set_take(slice, &set);
 	for (i = set.n; i > 0; i--)
 		if (set.capsules[i - 1]->phase == SLICE_PHASE_UNPLUGGED &&
-		    slice_layer_is_dead(set.capsules[i - 1]->ops))
+		    slice_layer_is_leaving(set.capsules[i - 1]->ops))
 			slice_capsule_remove(set.capsules[i - 1]);
 	slice_set_drop(&set);
 }
@@ -619,13 +622,8 @@ int slice_plug_forget(struct slice_id id, bool is_known,
 int slice_plug_give_up(struct slice_id id)
 {
 	enum slice_why why;
-	int ret;
 
-	ret = slice_plug_forget(id, true, &why);
-	if (!ret)
-		pr_warn("slice: %llx:%llu could not be resumed and has ended\n",
-			id.incarnation, id.counter);
-	return ret;
+	return slice_plug_forget(id, true, &why);
 }
 
 /* ---- arriving ---- */

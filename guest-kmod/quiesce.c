@@ -22,7 +22,9 @@
 int slice_move_begin(struct slice_id id, struct slice **ret_slice,
 		     enum slice_why *ret_why)
 {
-	struct slice *slice = slice_registry_find_slice(id);
+	/* Not by a capsule's: who asks knows the slice by the id that it had,
+	 * and would not understand what is said of another. */
+	struct slice *slice = slice_registry_get_slice(id);
 
 	if (!slice) {
 		*ret_why = SLICE_WHY_GONE;
@@ -48,6 +50,8 @@ void slice_capsule_set_phase(struct slice_capsule *capsule,
 {
 	spin_lock_bh(&slice_registry_lock);
 	capsule->phase = phase;
+	if (phase == SLICE_PHASE_UNPLUGGED) /* who asked for SLICE_REF_HERE */
+		wake_up_all(&capsule->thawed);
 	spin_unlock_bh(&slice_registry_lock);
 }
 
@@ -115,7 +119,7 @@ static bool slice_quiesce_next_rank(struct slice *slice)
 /**
  * struct slice_quiesce - what a wait is for
  * @slice: draining
- * @id: that it had when the wait began; another one means that it was joined
+ * @id: by which it was to be quiesced; another one means that it was joined
  * @all: not only the words of what is frozen, but that nothing runs and every
  *	layer is quiet
  * @n_aborts: nonzero: give up; or NULL
@@ -244,18 +248,18 @@ static int slice_quiesce_wait(struct slice_quiesce *q)
 
 void slice_plug_quiesce_wake(struct slice_id id)
 {
-	struct slice *slice = slice_registry_find_slice(id);
+	struct slice *slice = slice_registry_get_slice(id);
 
 	if (slice)
 		wake_up(&slice->changed);
 	slice_put(slice);
 }
 
-static int slice_quiesce_drain(struct slice *slice, const atomic_t *n_aborts,
-			       enum slice_why *ret_why)
+static int slice_quiesce_drain(struct slice *slice, struct slice_id id,
+			       const atomic_t *n_aborts, enum slice_why *ret_why)
 {
 	struct slice_quiesce q = {
-		.slice = slice, .id = slice->id, .n_aborts = n_aborts,
+		.slice = slice, .id = id, .n_aborts = n_aborts,
 	};
 	long left;
 	int ret;
@@ -309,7 +313,7 @@ int slice_plug_quiesce(struct slice_id id, u32 timeout_ms,
 	slice->deadline = jiffies + msecs_to_jiffies(timeout_ms);
 	slice->frozen_ns = ktime_get_ns();
 	slice_set_state(slice, SLICE_STATE_DRAINING);
-	ret = slice_quiesce_drain(slice, n_aborts, ret_why);
+	ret = slice_quiesce_drain(slice, id, n_aborts, ret_why);
 	if (ret)
 		slice_move_run(slice);
 out:

@@ -104,6 +104,18 @@ struct slice_capsule *slice_registry_find_capsule(struct slice_id id)
 	return capsule;
 }
 
+struct slice *slice_registry_get_slice(struct slice_id id)
+{
+	struct slice *slice;
+
+	spin_lock_bh(&slice_registry_lock);
+	slice = slice_table_find(id);
+	if (slice)
+		kref_get(&slice->ref);
+	spin_unlock_bh(&slice_registry_lock);
+	return slice;
+}
+
 struct slice *slice_registry_find_slice(struct slice_id id)
 {
 	struct slice_capsule *capsule;

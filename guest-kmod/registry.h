@@ -141,6 +141,7 @@ struct slice_link {
  * @in_dirty: in report.c's list of what is to be told; holds a reference
  * @in_ended: in report.c's list of ids that have ended; holds a reference
  * @reported_id: the device knows it by this, if @is_reported
+ * @turn, @end_turn: in the lists' common order
  * @ended_id: the device is to be told that this one has ended, if @owes_end
  * @has_grown: was joined with another since it was reported
  */
@@ -163,6 +164,8 @@ struct slice {
 	u64 frozen_ns;
 	struct list_head in_dirty;
 	struct list_head in_ended;
+	u64 turn;
+	u64 end_turn;
 	struct slice_id reported_id;
 	struct slice_id ended_id;
 	bool is_reported;
@@ -228,6 +231,8 @@ static inline bool slice_id_equal(struct slice_id a, struct slice_id b)
 
 /* By id, with a reference, or NULL. */
 struct slice_capsule *slice_registry_find_capsule(struct slice_id id);
+/* By its own id, with a reference, or NULL. */
+struct slice *slice_registry_get_slice(struct slice_id id);
 /* By its own id or any of its capsules', with a reference, or NULL. */
 struct slice *slice_registry_find_slice(struct slice_id id);
 /* The slice of a capsule, with a reference, or NULL when it was removed. */

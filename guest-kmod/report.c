@@ -8,17 +8,13 @@
 
 static LIST_HEAD(dirty);		/* struct slice.in_dirty: a SET is due */
 static LIST_HEAD(ended);		/* struct slice.in_ended: a GONE is due */
+static u64 last_turn;			/* both lists are in the order of turns */
 static void (*listener)(void);
 
 static void slice_report_put_on(struct slice *slice, struct list_head *node,
-				struct list_head *list, bool first)
+				struct list_head *before)
 {
-	if (!list_empty(node))
-		return;
-	if (first)
-		list_add(node, list);
-	else
-		list_add_tail(node, list);
+	list_add_tail(node, before);
 	slice_get(slice);
 }
 
@@ -31,25 +27,38 @@ static void slice_report_take_off(struct slice *slice, struct list_head *node)
 	slice_put(slice);
 }
 
-static void slice_report_note(struct slice *slice, bool first)
+/* Nobody knows a slice that was not reported: its end needs no word. */
+static void slice_report_note_end(struct slice *slice)
 {
-	if (!listener)
+	if (!slice->is_reported)
 		return;
-	if (!slice->is_dead)
-		slice_report_put_on(slice, &slice->in_dirty, &dirty, first);
-	else if (slice->is_reported) /* else nobody knows it: no word is needed */
-		slice_report_put_on(slice, &slice->in_ended, &ended, false);
-	listener();
+	if (list_empty(&slice->in_ended))
+		slice_report_put_on(slice, &slice->in_ended, &ended);
+	else
+		list_move_tail(&slice->in_ended, &ended);
+	slice->end_turn = ++last_turn;
 }
 
 void slice_report_changed(struct slice *slice)
 {
-	slice_report_note(slice, false);
+	if (!listener)
+		return;
+	if (slice->is_dead) {
+		slice_report_note_end(slice);
+	} else if (list_empty(&slice->in_dirty)) {
+		slice_report_put_on(slice, &slice->in_dirty, &dirty);
+		slice->turn = ++last_turn;
+	}
+	listener();
 }
 
-void slice_report_changed_first(struct slice *slice)
+void slice_report_split(struct slice *part, struct slice *from)
 {
-	slice_report_note(slice, true);
+	slice_report_changed(from);
+	if (!listener || !list_empty(&part->in_dirty))
+		return;
+	slice_report_put_on(part, &part->in_dirty, &from->in_dirty);
+	part->turn = from->turn;
 }
 
 void slice_report_mute(struct slice *slice)
@@ -81,13 +90,17 @@ static bool slice_report_may_set(const struct slice *slice)
 				    slice->state == SLICE_STATE_DRAINED);
 }
 
-/* The device knows @slice by another id: that one ends, once the new is told. */
+/* The device knows @slice by another id: that one ends as soon as the new is told. */
 static void slice_report_owe_end(struct slice *slice)
 {
 	slice->ended_id = slice->reported_id;
 	slice->owes_end = true;
 	slice->is_reported = false;
-	slice_report_put_on(slice, &slice->in_ended, &ended, false);
+	if (list_empty(&slice->in_ended))
+		slice_report_put_on(slice, &slice->in_ended, ended.next);
+	else
+		list_move(&slice->in_ended, &ended);
+	slice->end_turn = 0;
 }
 
 static void slice_report_end(struct slice_id id, struct slice_report *report)
@@ -124,18 +137,15 @@ static bool slice_report_make_set(struct slice *slice,
 }
 
 /*
- * The id may be a living slice's again, of what has split from another: it was
- * or will be told by that id, and goes on.
+ * The id may be a living slice's again, of one that has split from another: if it
+ * was told by that id since, it goes on; if not, its SET is to come.
  */
 static bool slice_report_goes_on(struct slice_id id)
 {
 	struct slice *slice = slice_table_find(id);
 
-	if (!slice)
-		return false;
-	if (!slice->is_reported)
-		slice_report_known(slice);
-	return true;
+	return slice && slice->is_reported &&
+	       slice_id_equal(slice->reported_id, id);
 }
 
 /* The head of the ended list, under the lock.  Return: is there a report of it? */
@@ -152,27 +162,28 @@ static bool slice_report_make_gone(struct slice *slice,
 		slice->is_reported = false;
 		slice_report_end(slice->reported_id, report);
 	}
-	if (!slice->is_dead || !slice->is_reported)
+	if (slice->is_dead && slice->is_reported)
+		slice_report_note_end(slice);
+	else
 		slice_report_take_off(slice, &slice->in_ended);
 	return found && !slice_report_goes_on(report->id);
 }
 
 bool slice_report_next(struct slice_report *ret_report)
 {
-	struct slice *slice;
+	struct slice *set, *gone;
 	bool found = false;
 
 	spin_lock_bh(&slice_registry_lock);
 	while (!found) {
-		slice = list_first_entry_or_null(&dirty, struct slice, in_dirty);
-		if (slice) {
-			found = slice_report_make_set(slice, ret_report);
-			continue;
-		}
-		slice = list_first_entry_or_null(&ended, struct slice, in_ended);
-		if (!slice)
+		set = list_first_entry_or_null(&dirty, struct slice, in_dirty);
+		gone = list_first_entry_or_null(&ended, struct slice, in_ended);
+		if (set && (!gone || set->turn < gone->end_turn))
+			found = slice_report_make_set(set, ret_report);
+		else if (gone)
+			found = slice_report_make_gone(gone, ret_report);
+		else
 			break;
-		found = slice_report_make_gone(slice, ret_report);
 	}
 	spin_unlock_bh(&slice_registry_lock);
 	return found;

@@ -54,8 +54,8 @@ void slice_report_drop_all(void);
 
 /* Under slice_registry_lock: */
 void slice_report_changed(struct slice *slice);
-/* Before what is to be told already. */
-void slice_report_changed_first(struct slice *slice);
+/* @part, which is new, was split from @from. */
+void slice_report_split(struct slice *part, struct slice *from);
 /* The device knows that it is not here, or (known) that it is. */
 void slice_report_mute(struct slice *slice);
 void slice_report_known(struct slice *slice);

@@ -382,7 +382,7 @@ int slice_request_get_ref(struct slice_opener *opener, union slice_request *r)
 	if (!capsule)
 		return -ESTALE;
 	ret = slice_words_get_ref(&opener->words, capsule, r->op.handle,
-				  r->op.flags & SLICE_REF_NOWAIT);
+				  r->op.flags);
 	slice = slice_registry_slice_of(capsule);
 	if (slice)
 		r->op.slice = slice->id;

@@ -73,7 +73,8 @@ static const struct slice_request_type request_types[] = {
 	[_IOC_NR(SLICE_IOC_GET_HANDLE)] =
 		SLICE_REQUEST(op, 0, SLICE_OP_RSVD, slice_request_get_handle),
 	[_IOC_NR(SLICE_IOC_GET_REF)] =
-		SLICE_REQUEST(op, SLICE_REF_NOWAIT, SLICE_OP_RSVD,
+		SLICE_REQUEST(op, SLICE_REF_NOWAIT | SLICE_REF_HERE,
+			      SLICE_OP_RSVD,
 			      slice_request_get_ref),
 	[_IOC_NR(SLICE_IOC_PUT_REF)] =
 		SLICE_REQUEST(op, 0, SLICE_OP_RSVD, slice_request_put_ref),

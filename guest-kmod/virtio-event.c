@@ -81,7 +81,10 @@ static void slice_virtio_quiesce(struct slice_virtio_lane *lane,
 	ret = slice_plug_quiesce(id, clamp_t(u64, arg, 1, 600000),
 				 &lane->n_resumes, &why);
 	slice_virtio_pass_reports(dev, id);
-	slice_virtio_answer(dev, VIRTIO_SLICE_REQ_QUIESCED, id, term, ret, why);
+	if (slice_virtio_answer(dev, VIRTIO_SLICE_REQ_QUIESCED, id, term, ret,
+				why) && !ret)
+		/* Nobody wants it any more: no UNPLUG and no RESUME will come. */
+		slice_plug_resume(id, SLICE_PLUG_TIMEOUT_MS, &why);
 }
 
 /* ---- UNPLUG ---- */
@@ -202,16 +205,17 @@ static void slice_virtio_resume(struct slice_virtio *dev, struct slice_id id,
 
 	for (;;) {
 		ret = slice_plug_resume(id, SLICE_PLUG_TIMEOUT_MS, &why);
-		/* What is not ours to resume will not become so. */
-		if (!ret || ret == -ENOENT || why == SLICE_WHY_MOVING ||
-		    READ_ONCE(dev->is_dead))
+		if (ret == -ENOENT)
+			ret = 0; /* it has ended or was joined: GONE tells */
+		if (!ret || READ_ONCE(dev->is_dead))
 			break;
 		if (time_after(jiffies, deadline))
 			break;
 		msleep(SLICE_RESUME_PAUSE_MS);
 	}
-	if (ret && !READ_ONCE(dev->is_dead))
-		slice_plug_give_up(id);
+	if (ret && !READ_ONCE(dev->is_dead) && !slice_plug_give_up(id))
+		pr_warn("slice: %llx:%llu could not be resumed and has ended: error %d, why %d\n",
+			id.incarnation, id.counter, ret, why);
 	slice_virtio_answer(dev, VIRTIO_SLICE_REQ_RESUMED, id, term, ret, why);
 }
 

@@ -275,28 +275,32 @@ static int slice_words_try_ref(struct slice_words *words,
 }
 
 static int slice_words_try_ref_locked(struct slice_words *words,
-				      struct slice_capsule *capsule, u64 index)
+				      struct slice_capsule *capsule, u64 index,
+				      u32 flags)
 {
 	int ret;
 
 	spin_lock_bh(&slice_registry_lock);
 	ret = slice_words_try_ref(words, capsule, index);
+	if (ret > 0 && (flags & SLICE_REF_HERE) &&
+	    capsule->phase == SLICE_PHASE_UNPLUGGED)
+		ret = -ESTALE;
 	spin_unlock_bh(&slice_registry_lock);
 	return ret;
 }
 
 int slice_words_get_ref(struct slice_words *words,
-			struct slice_capsule *capsule, u64 index, bool nowait)
+			struct slice_capsule *capsule, u64 index, u32 flags)
 {
 	int ret;
 
-	if (nowait) {
-		ret = slice_words_try_ref_locked(words, capsule, index);
+	if (flags & SLICE_REF_NOWAIT) {
+		ret = slice_words_try_ref_locked(words, capsule, index, flags);
 		return ret > 0 ? -EAGAIN : ret;
 	}
 	if (wait_event_interruptible(capsule->thawed,
-			(ret = slice_words_try_ref_locked(words, capsule,
-							  index)) != 1))
+			(ret = slice_words_try_ref_locked(words, capsule, index,
+							  flags)) != 1))
 		return -EINTR;
 	return ret;
 }

@@ -69,10 +69,10 @@ void slice_words_destroy(struct slice_words *words);
 int slice_words_index(struct slice_words *words, struct slice_capsule *capsule,
 		      u32 *ret_index);
 /* Takes a reference for an opener whose word, the one at @index, is frozen:
- * sleeps until it is not.  0, -EAGAIN (@nowait), -ESTALE (it was removed, or
- * has another word: it was away and has come back), -EINTR. */
+ * sleeps until it is not.  @flags as for GET_REF.  0, -EAGAIN, -ESTALE (it was
+ * removed, or has another word: it was away and has come back), -EINTR. */
 int slice_words_get_ref(struct slice_words *words,
-			struct slice_capsule *capsule, u64 index, bool nowait);
+			struct slice_capsule *capsule, u64 index, u32 flags);
 /* Both at once, so that no instant lies between: waits while @capsule is frozen.
  * 0, -ENOMEM, -ENOSPC, -ESTALE (it was removed), -EINTR. */
 int slice_words_name_held(struct slice_words *words,

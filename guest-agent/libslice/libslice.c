@@ -327,7 +327,7 @@ int slice_get_ref(struct slice_opener *opener,
     int err;
 
     if (capsule->word_index >= opener->n_words ||
-        (flags & ~SLICE_REF_NOWAIT)) {
+        (flags & ~(SLICE_REF_NOWAIT | SLICE_REF_HERE))) {
         return -EINVAL;
     }
     err = slice_word_get(&opener->words[capsule->word_index]);

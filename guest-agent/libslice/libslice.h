@@ -258,7 +258,9 @@ int slice_get_handle(struct slice_opener *opener, const struct slice_id *id,
  * slice_get_ref() - a request begins
  * @opener: that @capsule was got from
  * @capsule: the capsule
- * @flags: 0: sleep while the slice is frozen; SLICE_REF_NOWAIT: do not
+ * @flags: 0: sleep while the slice is frozen; SLICE_REF_NOWAIT: do not;
+ *         SLICE_REF_HERE: not once the capsule is unplugged, -ESTALE, as its
+ *         layer is told by PLUG if it comes back
  *
  * A system call only while the slice is frozen.
  *

@@ -122,6 +122,24 @@ static void assert_arrived(Opener *php, struct slice_id id)
     g_assert_cmpstr((char *)entry.label, ==, "Ann's cart");
 }
 
+/*
+ * The connection was a slice of its own when somebody decided to move it, and has
+ * joined a session since: what is quiet then is not what was meant.
+ */
+static void test_joined_before(void)
+{
+    struct slice_list_entry entry;
+    Session s;
+    guint32 why;
+
+    session_open(&s);
+    g_assert_cmpint(move_quiesce(&s.admin, s.conn.id, 5000, &why), ==, -ENOENT);
+    g_assert_cmpint(why, ==, SLICE_WHY_GONE);
+    g_assert_true(slice_find(&s.admin, s.session.id, &entry));
+    g_assert_cmpint(entry.state, ==, SLICE_STATE_ACTIVE);
+    session_close(&s);
+}
+
 /* Leaves one pair of openers for another, in the same kernel. */
 static void test_round_trip(void)
 {
@@ -176,6 +194,32 @@ static gpointer get_ref(gpointer data)
     Session *s = data;
 
     return GINT_TO_POINTER(capsule_get_ref(&s->apache, &s->conn, 0));
+}
+
+static gpointer get_ref_here(gpointer data)
+{
+    Session *s = data;
+
+    return GINT_TO_POINTER(capsule_get_ref(&s->apache, &s->conn, SLICE_REF_HERE));
+}
+
+/* A thread of a server that stops is not kept by what another may take up. */
+static void test_reference_here(void)
+{
+    struct slice_event event;
+    GThread *request;
+    Session s;
+    Image image;
+
+    session_open(&s);
+    g_assert_cmpint(move_quiesce(&s.admin, s.session.id, 5000, NULL), ==, 0);
+    request = g_thread_new("request", get_ref_here, &s);
+    g_assert_cmpint(move_unplug(&s.admin, s.session.id, &image, NULL), ==, 0);
+    g_assert_cmpint(GPOINTER_TO_INT(g_thread_join(request)), ==, -ESTALE);
+    g_assert_cmpint(capsule_get_ref(&s.apache, &s.conn, SLICE_REF_HERE), ==, -ESTALE);
+    event_expect(&s.apache, SLICE_EVENT_UNPLUGGED, s.conn.id, &event);
+    image_clear(&image);
+    session_close(&s);
 }
 
 static void test_resume(void)
@@ -334,6 +378,36 @@ static void test_discard(void)
     event_expect(&s.apache, SLICE_EVENT_OPEN, s.conn.id, &event);
     assert_arrived(&s.php, s.session.id);
     image_clear(&image);
+    session_close(&s);
+}
+
+/* A server that is about to end takes nothing back, another of its layer does. */
+static void test_provider_stops_unplugged(void)
+{
+    struct slice_event event;
+    Arrival arrival;
+    Opener next;
+    Session s;
+    Image image;
+
+    session_open(&s);
+    opener_open_layer(&next, "t-apache", 100, 0);
+    session_leave(&s, &image);
+    arrival = (Arrival){ .admin = &s.admin, .flag = SLICE_FINISH_RESUME,
+                         .slice = s.session.id };
+    arrival_start(&arrival);
+    event_expect(&s.apache, SLICE_EVENT_PLUG, s.conn.id, &event);
+    g_assert_cmpint(provider_limit(&s.apache, 0), ==, 0);
+    g_assert_cmpint(capsule_plug_done(&s.apache, s.conn.id, 0, EBUSY), ==, 0);
+    g_assert_cmpint(arrival_join(&arrival), ==, -EBUSY);
+    arrival_start(&arrival);
+    event_expect(&next, SLICE_EVENT_PLUG, s.conn.id, &event);
+    g_assert_cmpint(capsule_plug_done(&next, s.conn.id, 12, 0), ==, 0);
+    g_assert_cmpint(arrival_join(&arrival), ==, 0);
+    event_expect(&next, SLICE_EVENT_OPEN, s.conn.id, &event);
+    assert_arrived(&s.php, s.session.id);
+    image_clear(&image);
+    opener_close(&next);
     session_close(&s);
 }
 
@@ -560,11 +634,15 @@ static void test_key_taken(void)
 void add_move_tests(void)
 {
     add_test("/move/session-goes-to-another-provider", test_round_trip);
+    add_test("/move/slice-that-has-joined-another-is-gone", test_joined_before);
+    add_test("/move/who-does-not-wait-for-what-is-unplugged-learns-it",
+             test_reference_here);
     add_test("/move/aborted-move-runs-on-where-it-was", test_resume);
     add_test("/move/request-that-waited-learns-that-it-left",
              test_forget_wakes);
     add_test("/move/refused-arrival-leaves-nothing", test_refused);
     add_test("/move/discarded-arrival-leaves-nothing", test_discard);
+    add_test("/move/provider-that-stops-hands-over-to-another", test_provider_stops_unplugged);
     add_test("/move/dead-provider-of-unplugged-slice-is-harmless",
              test_provider_dies_unplugged);
     add_test("/move/key-that-is-taken-refuses-the-arrival", test_key_taken);

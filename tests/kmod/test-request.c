@@ -79,7 +79,7 @@ static const Request requests[] = {
     { "GET_ID", SLICE_IOC_GET_ID, sizeof(struct slice_register), 0x3f, 0,
       -EPERM, fill_flag_one },
     OP(GET_HANDLE, 0, -ENOENT),
-    OP(GET_REF, 0x1, -ESTALE),
+    OP(GET_REF, 0x3, -ESTALE),
     OP(PUT_REF, 0, 0),
     OP(PLUG_DONE, 0, -EPERM),
     { "CLOSURE", SLICE_IOC_CLOSURE, sizeof(struct slice_closure), 0,

@@ -393,8 +393,11 @@ bool http_check_page(const HttpResponse *response, uint64_t *last_counter, GErro
     uint64_t value;
 
     if (response->status != 200 || !counter || !digest) {
-        g_set_error(error, HTTP_ERROR, HTTP_ERROR_SYNTAX, "status %u, counter %s: %.200s",
-                    response->status, counter ? counter : "missing", response->body);
+        const char *retry = http_response_header(response, "retry-after");
+
+        g_set_error(error, HTTP_ERROR, HTTP_ERROR_SYNTAX,
+                    "status %u, counter %s, retry-after %s: %.200s", response->status,
+                    counter ? counter : "missing", retry ? retry : "missing", response->body);
         return false;
     }
     value = g_ascii_strtoull(counter, NULL, 10);

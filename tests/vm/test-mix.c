@@ -10,12 +10,15 @@
  * is not as it was sent.  When all have logged out and hung up, nothing of them
  * may be left anywhere: capsules, slices, sockets, rules, held packets.
  *
- * It runs with `run test --all`, or a sample of the moves with MIX_HABIT in the
- * environment: "any", or a habit that all sessions are to have, to look for the
- * cause of an error; with MIX_STAY they stay where they are for a minute.  In the
- * normal run it is skipped, as it still finds errors (docs/status.md).
+ * Now and then both web servers restart gracefully, while slices move.  All
+ * sessions are still then, half of them idle, half with a request under way;
+ * their connections end as they would without us, and they come back on others.
+ *
+ * The normal run makes a sample of the moves, `run test --all` all of them.
+ * MIX_HABIT in the environment is a habit that all sessions are to have, to look
+ * for the cause of an error; with MIX_STAY they stay where they are for a minute.
  */
-#include <stdio.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -26,6 +29,9 @@
 #define N_MOVES_ALL 300
 /* Slices that have ended in the meantime, or had a request without end. */
 #define N_TRIES_FACTOR 10
+/* Moves from one restart to the next, and with old children still there. */
+#define MOVES_TO_RESTART 25
+#define MOVES_IN_RESTART 3
 #define PIPELINE 3
 #define UPLOAD_CHUNKS 16
 #define CHUNK_BYTES 8192
@@ -33,8 +39,21 @@
 /* Where idle connections end soon. */
 #define SHORT_PORT 81
 
+/*
+ * A graceful restart: first all sessions become still (@n_still), then it is
+ * made, then they may go on.
+ */
+typedef struct Restart {
+    GMutex mutex;
+    GCond changed;
+    bool is_wanted, is_over;
+    unsigned int n_still;
+} Restart;
+
 typedef struct Session {
     Cluster *cluster;
+    Restart *restart;
+    unsigned int number;
     const struct Habit *habit;
     GRand *rand;
     HttpConnection *http;
@@ -256,6 +275,24 @@ static bool expire(Session *s)
     return connect_session(s) && click(s);
 }
 
+/* On another connection, which may be led to another VM than its session's. */
+static bool connect_again(Session *s)
+{
+    g_autofree char *cookie = g_strdup(http_cookie(s->http));
+
+    g_clear_pointer(&s->http, http_connection_free);
+    if (!connect_session(s)) {
+        return false;
+    }
+    http_set_cookie(s->http, cookie);
+    return click(s);
+}
+
+static bool come_back(Session *s)
+{
+    return click(s) && click(s) && connect_again(s);
+}
+
 static const Habit habits[] = {
     { "click", click, 0, WEB_PORT },
     { "work", work, 0, WEB_PORT },
@@ -268,7 +305,66 @@ static const Habit habits[] = {
     { "preconnect", preconnect, 0, WEB_PORT },
     { "expire", expire, 0, SHORT_PORT },
     { "finish", finish, 0, WEB_PORT },
+    { "come back", come_back, 0, WEB_PORT },
 };
+
+/* ---- graceful restarts ---- */
+
+static bool restart_is_wanted(Restart *restart)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&restart->mutex);
+
+    return restart->is_wanted;
+}
+
+/* Still: idle, or waiting for an answer.  Until the restart is over. */
+static void stay_still(Restart *restart)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&restart->mutex);
+
+    restart->n_still++;
+    g_cond_broadcast(&restart->changed);
+    while (!restart->is_over) {
+        g_cond_wait(&restart->changed, &restart->mutex);
+    }
+    restart->n_still--;
+    g_cond_broadcast(&restart->changed);
+}
+
+/* What an idle connection hears: nothing, or its end.  Bytes or an error are neither. */
+static bool was_closed(Session *s, bool *ret_closed)
+{
+    char byte;
+    ssize_t n = recv(http_connection_fd(s->http), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    *ret_closed = n == 0;
+    if (n == 0 || (n < 0 && errno == EAGAIN)) {
+        return true;
+    }
+    g_set_error(&s->error, HTTP_ERROR, HTTP_ERROR_CLOSED, "an idle connection heard %s",
+                n > 0 ? "bytes" : g_strerror(errno));
+    return false;
+}
+
+static bool live_through_restart(Session *s)
+{
+    bool is_busy = s->number % 2, closed;
+
+    if (is_busy && !http_send(s->http, "/slow.php?ms=1500", &s->error)) {
+        return false;
+    }
+    stay_still(s->restart);
+    if (is_busy && !receive(s, NULL)) {
+        return false;
+    }
+    if (s->habit->port == SHORT_PORT) { /* it may expire at any moment */
+        return http_wait_closed(s->http, TEST_TIMEOUT_MS, &s->error) && connect_again(s);
+    }
+    if (!was_closed(s, &closed)) {
+        return false;
+    }
+    return closed ? connect_again(s) : click(s);
+}
 
 static gpointer live(gpointer opaque)
 {
@@ -276,7 +372,7 @@ static gpointer live(gpointer opaque)
     bool ok = connect_session(s) && click(s);
 
     while (ok && !g_atomic_int_get(s->stop)) {
-        ok = s->habit->act(s);
+        ok = restart_is_wanted(s->restart) ? live_through_restart(s) : s->habit->act(s);
     }
     if (!ok || !hang_up(s)) {
         g_atomic_int_set(&s->failed, 1);
@@ -334,7 +430,9 @@ static void tell(Cluster *cluster, unsigned int port)
     g_autofree char *flows = lab_switch_dump(cluster->lab, NULL);
     g_autofree char *filter = port ? g_strdup_printf("dport = :%u", port) : g_strdup("");
     g_autofree char *script = g_strdup_printf(
-        "ss -tinoap %s; ip -s link show eth0; ss -tl; dmesg | tail -5; tail -5 /var/log/apache2/error.log", filter);
+        "ss -tinoap %s; ip -s link show eth0; ss -tl; dmesg | tail -n 25; tail -n 30 /var/log/apache2/error.log; tail -n 10 /var/log/php*fpm.log; ps -eo pid,ppid,etimes,stat,comm | grep apache;"
+        " for p in /proc/[0-9]*/task/[0-9]*; do s=$(cat $p/stack); case $s in *slice_*)"
+        " echo $p $(cat $p/comm); echo \"$s\";; esac; done", filter);
     g_autofree char *list = NULL;
 
     g_printerr("client port %u\n%s\n", port, flows);
@@ -345,8 +443,9 @@ static void tell(Cluster *cluster, unsigned int port)
         LabQmp *qmp = lab_vm_qmp(cluster->vms[i], NULL);
         g_autoptr(JsonNode) slices = lab_qmp_execute(qmp, "query-slices", "{\"gone\":true}", NULL);
         g_autofree char *text = slices ? json_to_string(slices, FALSE) : NULL;
+        g_autofree char *guest = lab_vm_agent(cluster->vms[i], "{\"execute\":\"list\"}", NULL);
 
-        g_printerr("%s:\n%s\n%s\n", lab_vm_name(cluster->vms[i]), output, text);
+        g_printerr("%s:\n%s\n%s\n%s\n", lab_vm_name(cluster->vms[i]), output, text, guest);
     }
 }
 
@@ -359,6 +458,68 @@ static void check_alive(Session *sessions)
                     sessions[i].n_requests + 1, sessions[i].error->message);
         }
     }
+}
+
+/* Waits until so many sessions are still, or (0) have gone on. */
+static void await_still(Session *sessions, Restart *restart, unsigned int n)
+{
+    bool done = false;
+
+    while (!done) {
+        check_alive(sessions);
+        g_mutex_lock(&restart->mutex);
+        if (restart->n_still != n) {
+            g_cond_wait_until(&restart->changed, &restart->mutex,
+                              g_get_monotonic_time() + G_USEC_PER_SEC);
+        }
+        done = restart->n_still == n;
+        g_mutex_unlock(&restart->mutex);
+    }
+}
+
+static void tell_restart(Restart *restart, bool is_wanted, bool is_over)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&restart->mutex);
+
+    restart->is_wanted = is_wanted;
+    restart->is_over = is_over;
+    g_cond_broadcast(&restart->changed);
+}
+
+static char *vm_says(LabVm *vm, const char *script)
+{
+    g_autoptr(GError) error = NULL;
+    char *output = lab_vm_shell(vm, script, &error);
+
+    g_assert_no_error(error);
+    return output;
+}
+
+static void restart_gracefully(Cluster *cluster, Session *sessions, Restart *restart,
+                               GRand *rand, Tally *tally)
+{
+    char *old[N_VMS];
+
+    tell_restart(restart, true, false);
+    await_still(sessions, restart, N_SESSIONS);
+    tell_restart(restart, false, false);
+    for (int i = 0; i < N_VMS; i++) {
+        old[i] = vm_says(cluster->vms[i], "pgrep -d ' ' -P $(cat /run/apache2/apache2.pid);"
+                                          " kill -USR1 $(cat /run/apache2/apache2.pid)");
+    }
+    for (int i = 0; i < MOVES_IN_RESTART; i++) {
+        move_any(cluster, rand, tally);
+    }
+    for (int i = 0; i < N_VMS; i++) {
+        g_autofree char *script = g_strdup_printf(
+            "for p in %s; do while [ -d /proc/$p ]; do sleep 0.1; done; done", g_strstrip(old[i]));
+        g_autofree char *output = vm_says(cluster->vms[i], script);
+
+        g_assert_cmpstr(output, ==, "");
+        g_free(old[i]);
+    }
+    tell_restart(restart, false, true);
+    await_still(sessions, restart, 0);
 }
 
 /* ---- what may be left ---- */
@@ -379,13 +540,8 @@ static int64_t info_number(LabVm *vm, const char *name)
 /* Sockets of the web server but its listeners and those of closed connections. */
 static char *sockets(LabVm *vm)
 {
-    g_autoptr(GError) error = NULL;
-    char *output = lab_vm_shell(
-        vm, "cat /proc/net/tcp /proc/net/tcp6 |"
-        " awk '$2 ~ /:005[01]$/ && $4 != \"0A\" && $4 != \"06\"'", &error);
-
-    g_assert_no_error(error);
-    return output;
+    return vm_says(vm, "cat /proc/net/tcp /proc/net/tcp6 |"
+                       " awk '$2 ~ /:005[01]$/ && $4 != \"0A\" && $4 != \"06\"'");
 }
 
 /* The last FIN may still be on its way: waits for the end of all, then is strict. */
@@ -411,9 +567,8 @@ static void check_nothing_left(Cluster *cluster)
         g_assert_cmpint(info_number(vm, "slices"), ==, 0);
         g_assert_cmpint(cluster_store_number(vm, "slices"), ==, 0);
         g_assert_cmpint(cluster_store_number(vm, "held-packets"), ==, 0);
-        complaints = lab_vm_shell(
-            vm, "dmesg | grep -E 'BUG|WARNING|Oops|Call Trace|refcount' || true", &error);
-        g_assert_no_error(error);
+        complaints = vm_says(
+            vm, "dmesg | grep -E 'BUG|WARNING|Oops|Call Trace|refcount' || true");
         g_assert_cmpstr(complaints, ==, "");
     }
     do {
@@ -429,7 +584,8 @@ static void test_mix(Cluster *cluster)
     unsigned int n_moves = cluster_all() ? N_MOVES_ALL : N_MOVES_SAMPLE;
     g_autoptr(GRand) rand = g_rand_new_with_seed(g_test_rand_int());
     Session sessions[N_SESSIONS] = { 0 };
-    unsigned int n_requests = 0, n_tries = 0;
+    unsigned int n_requests = 0, n_tries = 0, n_restarts = 0;
+    Restart restart = { 0 };
     Tally tally = { 0 };
     gint stop = 0;
 
@@ -437,6 +593,8 @@ static void test_mix(Cluster *cluster)
         Session *s = &sessions[i];
 
         s->cluster = cluster;
+        s->restart = &restart;
+        s->number = i;
         s->habit = choose_habit(i);
         s->rand = g_rand_new_with_seed(g_test_rand_int());
         s->stop = &stop;
@@ -450,6 +608,10 @@ static void test_mix(Cluster *cluster)
         g_assert_cmpuint(n_tries++, <, n_moves * N_TRIES_FACTOR);
         move_any(cluster, rand, &tally);
         check_alive(sessions);
+        if (tally.n_moved >= (n_restarts + 1) * MOVES_TO_RESTART) {
+            restart_gracefully(cluster, sessions, &restart, rand, &tally);
+            n_restarts++;
+        }
     }
     g_atomic_int_set(&stop, 1);
     for (int i = 0; i < N_SESSIONS; i++) {
@@ -458,8 +620,8 @@ static void test_mix(Cluster *cluster)
         n_requests += sessions[i].n_requests;
     }
     check_alive(sessions);
-    g_test_message("%u moves, %u requests; %u times a slice stayed", tally.n_moved, n_requests,
-                   tally.n_stayed);
+    g_test_message("%u moves, %u requests, %u graceful restarts; %u times a slice stayed",
+                   tally.n_moved, n_requests, n_restarts, tally.n_stayed);
     check_nothing_left(cluster);
 }
 
@@ -470,9 +632,5 @@ static void add_tests(void)
 
 int main(int argc, char **argv)
 {
-    if (!cluster_all() && !g_getenv("MIX_HABIT")) {
-        printf("1..0 # SKIP the mix of sessions runs with ./run test --all, or MIX_HABIT=any\n");
-        return 0;
-    }
     return cluster_main(argc, argv, add_tests);
 }

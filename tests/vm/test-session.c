@@ -71,6 +71,34 @@ static void test_new_id(Cluster *cluster)
 }
 
 /*
+ * A session that has moved ends, its connection goes on: at no moment is that
+ * one nobody's, so the switch leads it where it is.
+ */
+static void test_connection_outlives_session(Cluster *cluster)
+{
+    g_autoptr(HttpConnection) http = cluster_connect(cluster, 0);
+    gint64 deadline = g_get_monotonic_time() + TEST_TIMEOUT_MS * G_TIME_SPAN_MILLISECOND;
+    uint64_t counter = 0;
+    g_autofree char *home = cluster_get_vm(http, &counter), *last = NULL, *next = NULL;
+    g_autoptr(LabSlice) slice = cluster_slice(cluster, http), rest = NULL;
+
+    cluster_judge(cluster, http);
+    cluster_move(cluster, slice);
+    last = get_header(http, "/logout.php", &counter, "x-vm");
+    g_assert_cmpstr(last, !=, home);
+    do {
+        g_clear_pointer(&rest, lab_slice_free);
+        rest = cluster_slice(cluster, http);
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline);
+    } while (!strcmp(rest->id, slice->id));
+    g_assert_cmpstr(rest->vm, ==, last);
+    counter = 0;
+    next = cluster_get_vm(http, &counter);
+    g_assert_cmpstr(next, ==, last);
+    cluster_finish(cluster);
+}
+
+/*
  * The answer is here, the script is not done, and leaves it to PHP to write the
  * session in the end: the session is busy until then, and nothing is lost.
  */
@@ -265,6 +293,8 @@ static void add_tests(void)
 {
     cluster_add_next("/vm/session/has-the-label-that-the-application-gave-it", test_label);
     cluster_add_next("/vm/session/moves-on-under-a-new-id", test_new_id);
+    cluster_add_next("/vm/session/a-connection-that-outlives-it-is-not-led-astray",
+                     test_connection_outlives_session);
     cluster_add_next("/vm/session/work-after-the-answer-is-not-lost", test_work_after_the_answer);
     cluster_add_next("/vm/session/an-upload-ends-and-what-is-behind-it-travels", test_upload);
     cluster_add_next("/vm/session/a-connection-goes-to-where-its-session-is", test_arrival_elsewhere);

@@ -8,12 +8,18 @@
 
 APLOG_USE_MODULE(slice);
 
+/*
+ * What was unplugged comes back to a session of its own, perhaps another child's:
+ * a thread that waited for it would keep a child that stops from its end, and a
+ * new one from taking it up.
+ */
 bool slice_reference_take(struct slice_session *session)
 {
     int err;
 
     do {
-        err = slice_get_ref(slice_child.opener, &session->capsule, 0);
+        err = slice_get_ref(slice_child.opener, &session->capsule,
+                            SLICE_REF_HERE);
     } while (err == -EINTR);
     if (err) {
         return false;

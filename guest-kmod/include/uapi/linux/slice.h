@@ -191,7 +191,7 @@ struct slice_register {
 /**
  * struct slice_capsule_op - DEREGISTER, CREATE_SLICE, GET_HANDLE, GET_REF,
  *	PUT_REF, PLUG_DONE
- * @flags: GET_REF: SLICE_REF_NOWAIT
+ * @flags: GET_REF: SLICE_REF_NOWAIT, SLICE_REF_HERE
  * @id: the capsule
  * @handle: GET_HANDLE out: a new descriptor for a tcp capsule (O_CLOEXEC),
  *         otherwise the layer's handle.  PLUG_DONE in: the layer's new handle.
@@ -204,6 +204,9 @@ struct slice_register {
  * thawed (then the reference is counted in the word), or has left: ESTALE.
  * A capsule that was away and has come back has another word: who means the
  * old one has missed its leaving, ESTALE.
+ * With SLICE_REF_HERE it does not sleep on while the capsule is unplugged, ESTALE:
+ * for a layer that is told by PLUG where the capsule comes back, if it does, and
+ * that should not be kept by what may be taken up by another provider.
  * To GET_REF and DEREGISTER a capsule that is not here has left: ESTALE, not
  * ENOENT.  DEREGISTER of one that is unplugged or being plugged is ESTALE too
  * and harms nothing; of a drained one EBUSY to those who joined.
@@ -221,6 +224,7 @@ struct slice_capsule_op {
 	__u8 label[SLICE_LABEL_BYTES];
 };
 #define SLICE_REF_NOWAIT	0x1
+#define SLICE_REF_HERE		0x2
 
 /**
  * struct slice_dep - SLICE_IOC_SET_DEP: @capsule needs @needs
