@@ -172,7 +172,8 @@ static void take_info(SliceEntry *entry, const SliceInfoFromGuest *info)
 
 /*
  * What another entry's gate does with these flows ends: a tombstone's mutes them,
- * where the guest has a socket again, and a move's watches them.
+ * where the guest has a socket again, a move's watches them, and one's that resumes
+ * holds them.
  */
 static void take_from_others(SliceStore *store, const SliceEntry *entry,
                              const SliceInfoFromGuest *info)
@@ -186,10 +187,13 @@ static void take_from_others(SliceStore *store, const SliceEntry *entry,
         }
         if (slice_entry_is_draining(other)) {
             other->transfer->has_regrouped = true;
-        } else if (!slice_entry_is_tombstone(other)) {
+        } else if (!other->resuming && !slice_entry_is_tombstone(other)) {
             continue;
         }
-        if (store->gate_ops) {
+        if (store->gate_ops && other->resuming &&
+            other->transfer->is_unplugged) {
+            store->gate_ops->release(store->gate, &info->flows[i]);
+        } else if (store->gate_ops) {
             store->gate_ops->remove(store->gate, &info->flows[i]);
         }
     }
@@ -222,6 +226,26 @@ static void regroup(SliceStore *store, SliceEntry *entry, const SliceFlow *old,
     }
 }
 
+/*
+ * Capsules that left in one slice came back in another, which has ended or split
+ * since: the first one's id is a slice's again that runs here.  No report that was
+ * made before it left comes after it has, so this is news.  NULL: what it left for
+ * is not over yet.
+ */
+static SliceEntry *revive(SliceStore *store, SliceEntry *tombstone)
+{
+    SliceId id = tombstone->id;
+    uint64_t term = tombstone->term;
+
+    if (tombstone->state != SLICE_STATE_GONE ||
+        (tombstone->transfer && tombstone->transfer->is_unforgotten)) {
+        return NULL;
+    }
+    slice_gate_remove(store, tombstone);
+    slice_table_remove(store->table, tombstone);
+    return slice_table_insert(store->table, id, SLICE_STATE_OWNER, term);
+}
+
 uint32_t slice_port_set(SliceStore *store, SliceId slice,
                         const SliceInfoFromGuest *info)
 {
@@ -232,11 +256,15 @@ uint32_t slice_port_set(SliceStore *store, SliceId slice,
     if (!slice.incarnation || info->n_listed > SLICE_TABLE_FLOWS_MAX) {
         return SLICE_RESP_INVALID;
     }
-    if (!store->is_guest_ready ||
-        (entry && slice_entry_is_tombstone(entry))) {
+    if (!store->is_guest_ready) {
         return SLICE_RESP_STALE;
     }
-    if (!entry) {
+    if (entry && slice_entry_is_tombstone(entry)) {
+        entry = revive(store, entry);
+        if (!entry) {
+            return SLICE_RESP_STALE;
+        }
+    } else if (!entry) {
         entry = slice_table_insert(store->table, slice, SLICE_STATE_OWNER, 0);
         if (!entry) {
             return SLICE_RESP_NO_ROOM;

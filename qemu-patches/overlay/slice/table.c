@@ -219,12 +219,14 @@ void slice_table_drop_flow(SliceTable *table, const SliceFlow *flow)
     }
 }
 
-/* It runs in the guest, which may link it with others and split it. */
+/*
+ * It runs in the guest, which may link it with others and split it.  One that
+ * resumes does where the guest has it again and RESUMED is still on its way.
+ */
 static bool flows_may_change(const SliceEntry *entry)
 {
     return slice_entry_is_draining(entry) ||
-           (entry->state == SLICE_STATE_OWNER && !entry->resuming &&
-            !entry->fenced);
+           (entry->state == SLICE_STATE_OWNER && !entry->fenced);
 }
 
 bool slice_table_set_flows(SliceTable *table, SliceEntry *entry,

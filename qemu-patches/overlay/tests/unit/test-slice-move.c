@@ -578,6 +578,50 @@ static void test_quiet_slice_keeps_its_connections(void)
     world_free(world);
 }
 
+/* The guest has resumed it, and it has ended there, before RESUMED is here. */
+static void test_connection_goes_on_before_resumed(void)
+{
+    World *world = world_new();
+
+    world_prepare(world, &world->b, TERM);
+    world_quiesce(world, &world->a, &world->b, TERM);
+    world_unplug(&world->a, TERM);
+    g_assert_cmpint(slice_move_abort_now(world->a.store, SLICE, TERM), ==,
+                    SLICE_ANSWER_RESUMED);
+    vm_take_event(&world->a, VIRTIO_SLICE_EVENT_RESUME);
+    g_assert_cmpint(world->a.gate.mode, ==, SLICE_GATE_HOLD);
+    g_assert_cmpuint(tell(&world->a, OTHER, &FLOW, 1), ==, SLICE_RESP_OK);
+    g_assert_cmpint(world->a.gate.mode, ==, 0);
+    g_assert_true(gate_has(&world->a, "release"));
+    g_assert_cmpuint(slice_port_gone(world->a.store, SLICE), ==, SLICE_RESP_OK);
+    g_assert_cmpuint(slice_port_resumed(world->a.store, SLICE, TERM, 0, 0), ==,
+                     SLICE_RESP_OK);
+    g_assert_cmpint(vm_state(&world->a), ==, SLICE_STATE__MAX);
+    g_assert_true(slice_table_find_flow(world->a.store->table, &FLOW) ==
+                  slice_table_find(world->a.store->table, OTHER));
+    world_free(world);
+}
+
+static void test_slice_that_is_back_within_another_runs_again(void)
+{
+    World *world = world_new();
+    SliceEntry *entry;
+
+    world_move(world, &world->a, &world->b, TERM);
+    entry = slice_table_find(world->a.store->table, SLICE);
+    wait_until(!entry->transfer || !entry->transfer->is_unforgotten);
+    g_assert_cmpint(world->a.gate.mode, ==, SLICE_GATE_FORWARD);
+    g_assert_cmpuint(tell(&world->a, OTHER, &FLOW, 1), ==, SLICE_RESP_OK);
+    g_assert_cmpuint(tell(&world->a, SLICE, &FLOW, 1), ==, SLICE_RESP_OK);
+    g_assert_cmpuint(slice_port_gone(world->a.store, OTHER), ==, SLICE_RESP_OK);
+    entry = slice_table_find(world->a.store->table, SLICE);
+    g_assert_cmpint(entry->state, ==, SLICE_STATE_OWNER);
+    g_assert_cmpuint(entry->term, ==, TERM);
+    g_assert_true(slice_table_find_flow(world->a.store->table, &FLOW) == entry);
+    g_assert_cmpint(world->a.gate.mode, ==, 0);
+    world_free(world);
+}
+
 static void test_arrival_that_ends_before_it_opens_leaves_nothing(void)
 {
     World *world = world_new();
@@ -735,6 +779,10 @@ int main(int argc, char **argv)
           test_connection_of_a_slice_that_ends_while_drained_goes_on },
         { "quiet-slice-keeps-its-connections",
           test_quiet_slice_keeps_its_connections },
+        { "connection-goes-on-before-resumed-is-here",
+          test_connection_goes_on_before_resumed },
+        { "slice-that-is-back-within-another-runs-again",
+          test_slice_that_is_back_within_another_runs_again },
         { "arrival-that-ends-before-it-opens-leaves-nothing",
           test_arrival_that_ends_before_it_opens_leaves_nothing },
         { "garbage-ends-only-its-connection",
