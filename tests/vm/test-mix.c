@@ -513,7 +513,7 @@ static void restart_gracefully(Cluster *cluster, Session *sessions, Restart *res
     }
     for (int i = 0; i < N_VMS; i++) {
         g_autofree char *script = g_strdup_printf(
-            "for p in %s; do while [ -d /proc/$p ]; do sleep 0.1; done; done", g_strstrip(old[i]));
+            "for p in %s; do tail --pid=$p -f /dev/null; done", g_strstrip(old[i]));
         g_autofree char *output = vm_says(cluster->vms[i], script);
 
         g_assert_cmpstr(output, ==, "");
