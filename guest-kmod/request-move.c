@@ -65,6 +65,21 @@ int slice_request_list(struct slice_opener *opener, union slice_request *r)
 	return ret;
 }
 
+/* People and tests may name a slice by any of its capsules. */
+static struct slice_id slice_request_slice(const struct slice_move *move)
+{
+	struct slice *slice = slice_registry_find_slice(move->slice);
+	struct slice_id id = move->slice;
+
+	if (slice) {
+		spin_lock_bh(&slice_registry_lock);
+		id = slice->id;
+		spin_unlock_bh(&slice_registry_lock);
+	}
+	slice_put(slice);
+	return id;
+}
+
 static u32 slice_request_timeout(const struct slice_move *move)
 {
 	return move->timeout_ms ? move->timeout_ms : SLICE_PLUG_TIMEOUT_MS;
@@ -90,8 +105,8 @@ int slice_request_quiesce(struct slice_opener *opener, union slice_request *r)
 
 	if (!r->move.timeout_ms || !slice_request_timeout_is_good(&r->move))
 		return -EINVAL;
-	ret = slice_plug_quiesce(r->move.slice, r->move.timeout_ms, NULL,
-				 &why);
+	ret = slice_plug_quiesce(slice_request_slice(&r->move),
+				 r->move.timeout_ms, NULL, &why);
 	return slice_request_told(&r->move, ret, why);
 }
 
@@ -125,7 +140,8 @@ int slice_request_unplug(struct slice_opener *opener, union slice_request *r)
 
 	if (!slice_request_timeout_is_good(&r->move))
 		return -EINVAL;
-	ret = slice_plug_unplug(r->move.slice, slice_request_timeout(&r->move),
+	ret = slice_plug_unplug(slice_request_slice(&r->move),
+				slice_request_timeout(&r->move),
 				slice_request_copy_image, &r->move, &why);
 	return slice_request_told(&r->move, ret, why);
 }
@@ -157,6 +173,7 @@ int slice_request_plug(struct slice_opener *opener, union slice_request *r)
 int slice_request_finish(struct slice_opener *opener, union slice_request *r)
 {
 	struct slice_move *move = &r->move;
+	struct slice_id id = slice_request_slice(move);
 	enum slice_why why = SLICE_WHY_NONE;
 	int ret;
 
@@ -164,17 +181,16 @@ int slice_request_finish(struct slice_opener *opener, union slice_request *r)
 		return -EINVAL;
 	switch (move->flags) {
 	case SLICE_FINISH_RESUME:
-		ret = slice_plug_resume(move->slice,
-					slice_request_timeout(move), &why);
+		ret = slice_plug_resume(id, slice_request_timeout(move), &why);
 		break;
 	case SLICE_FINISH_FORGET:
-		ret = slice_plug_forget(move->slice, false, &why);
+		ret = slice_plug_forget(id, false, &why);
 		break;
 	case SLICE_FINISH_OPEN:
-		ret = slice_plug_open(move->slice, &why);
+		ret = slice_plug_open(id, &why);
 		break;
 	case SLICE_FINISH_DISCARD:
-		ret = slice_plug_discard(move->slice, &why);
+		ret = slice_plug_discard(id, &why);
 		break;
 	default:
 		return -EINVAL;

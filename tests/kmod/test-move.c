@@ -122,24 +122,6 @@ static void assert_arrived(Opener *php, struct slice_id id)
     g_assert_cmpstr((char *)entry.label, ==, "Ann's cart");
 }
 
-/*
- * The connection was a slice of its own when somebody decided to move it, and has
- * joined a session since: what is quiet then is not what was meant.
- */
-static void test_joined_before(void)
-{
-    struct slice_list_entry entry;
-    Session s;
-    guint32 why;
-
-    session_open(&s);
-    g_assert_cmpint(move_quiesce(&s.admin, s.conn.id, 5000, &why), ==, -ENOENT);
-    g_assert_cmpint(why, ==, SLICE_WHY_GONE);
-    g_assert_true(slice_find(&s.admin, s.session.id, &entry));
-    g_assert_cmpint(entry.state, ==, SLICE_STATE_ACTIVE);
-    session_close(&s);
-}
-
 /* Leaves one pair of openers for another, in the same kernel. */
 static void test_round_trip(void)
 {
@@ -634,7 +616,6 @@ static void test_key_taken(void)
 void add_move_tests(void)
 {
     add_test("/move/session-goes-to-another-provider", test_round_trip);
-    add_test("/move/slice-that-has-joined-another-is-gone", test_joined_before);
     add_test("/move/who-does-not-wait-for-what-is-unplugged-learns-it",
              test_reference_here);
     add_test("/move/aborted-move-runs-on-where-it-was", test_resume);
